@@ -1,0 +1,114 @@
+"""Every error an operator can meet, as one tree with stable exit codes.
+
+    WedsyncError                     1  failed; the database is as it was before
+    ├── UsageError                   2  the command, a file or a setting is wrong
+    ├── Refused                      3  a guard refused to start
+    │   └── TargetHeld               3  somebody else holds the database
+    ├── PersonNeeded                 4  going on or back would lose something: a person decides
+    └── Inconclusive                 5  it could not be judged, so it does not pass
+        (under WedsyncError itself)
+    ├── Unreachable                  1  no session with the server could be opened
+    ├── PlanError                    1  the migrations on disk may not be deployed
+    ├── BackupError                  1  a backup could not be made, read or restored
+    ├── RehearsalFailed              1  the rehearsal says no
+    ├── MigrationFailed              1  a statement failed on the target and was undone
+    │   ├── LockTimeout              1  a lock was not to be had within the budget
+    │   └── VerifyFailed             1  a verify script or an invariant said no
+    └── Displaced                    1  another runner took over; this one may commit nothing
+
+A message is one line: what happened. The hint says what to do about it. Neither ever carries a secret, a row value or
+PostgreSQL's DETAIL.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WedsyncError(Exception):
+    """The database is as it was before; something else has to change first."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "", sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.sqlstate = sqlstate
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle with the keyword arguments, as Prefect stores exceptions by pickle."""
+        return (_rebuild, (type(self), self.__dict__.copy()))
+
+
+def _rebuild(kind: type[WedsyncError], state: dict[str, object]) -> WedsyncError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, state["message"])
+    error.__dict__.update(state)
+    return error
+
+
+class UsageError(WedsyncError):
+    """The command, a file or a setting is wrong."""
+
+    exit_code = 2
+
+
+class Refused(WedsyncError):
+    """A guard refused to start; nothing was touched."""
+
+    exit_code = 3
+
+
+class TargetHeld(Refused):
+    """Somebody else holds the database."""
+
+
+class PersonNeeded(WedsyncError):
+    """Going on or back would lose something: a person decides."""
+
+    exit_code = 4
+
+    def __init__(
+        self, message: str, *, hint: str = "", at_risk: tuple[str, ...] = (), sqlstate: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, sqlstate=sqlstate)
+        self.at_risk = at_risk
+
+
+class Inconclusive(WedsyncError):
+    """It could not be judged, so it does not pass."""
+
+    exit_code = 5
+
+
+class Unreachable(WedsyncError):
+    """No session with the server could be opened."""
+
+
+class PlanError(WedsyncError):
+    """The migrations on disk may not be deployed."""
+
+
+class BackupError(WedsyncError):
+    """A backup could not be made, read or restored."""
+
+
+class RehearsalFailed(WedsyncError):
+    """The rehearsal says no; the target was not touched."""
+
+
+class MigrationFailed(WedsyncError):
+    """A statement failed on the target and was undone."""
+
+
+class LockTimeout(MigrationFailed):
+    """A lock was not to be had within the budget."""
+
+
+class VerifyFailed(MigrationFailed):
+    """A verify script or an invariant said no."""
+
+
+class Displaced(WedsyncError):
+    """Another runner took over; this one may commit nothing."""
