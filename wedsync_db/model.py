@@ -351,3 +351,38 @@ class Step:
     status: str  # "started", "done" or "failed"
     sql_sha256: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A deployment that has begun: its journal row, and the target's catalog as it was before."""
+
+    deployment: Deployment
+    before: Fingerprint = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a deployment rests on: the plan, the backup it was rehearsed on, and what the rehearsal showed."""
+
+    plan: Plan
+    backup: Backup
+    rehearsal: Rehearsal
+
+    @property
+    def predicted_seconds(self) -> float:
+        """How long the migrations took on the copy: what the guard's window is asked for."""
+        return sum(p.seconds_up for p in self.rehearsal.proofs)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a deployment ended, with everything a report needs. `problem` is the one-line reason of a failure."""
+
+    environment: str
+    deployment: Deployment
+    proof: Proof
+    applied: Applied | None = None
+    rolled_back: RolledBack | None = None
+    problem: str = ""
+    at_risk: tuple[str, ...] = ()

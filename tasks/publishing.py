@@ -1,0 +1,80 @@
+"""Artifacts and progress in the Prefect UI: shown when it works, and never the reason why a deployment fails or waits.
+
+With its API server gone a client call was seen to block for more than a minute, so each runs in a thread of its own
+that is given a few seconds.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.context import FlowRunContext, TaskRunContext
+
+from tasks.running import logger
+from wedsync_db.redact import redact
+
+_PATIENCE_SECONDS = 5.0
+_LARGEST_BYTES = 500_000  # an artifact is a row in Prefect's database; the whole report is a file
+_PROGRESS_INTERVAL_SECONDS = 1.0
+
+
+def publish(key: str, markdown: str, description: str) -> None:
+    """Show a Markdown page in the run's artifacts. Best effort; outside a run there is nothing to show it in."""
+    if not _in_run():
+        return
+    page = redact(markdown)
+    if len(page.encode()) > _LARGEST_BYTES:
+        page = page.encode()[:_LARGEST_BYTES].decode(errors="ignore") + "\n\n… cut; the HTML report has all of it."
+    _patiently(lambda: create_markdown_artifact(markdown=page, key=key, description=description))
+
+
+class Progress:
+    """A callable that takes a fraction from 0 to 1 and shows it as percent and time left, at most once a second."""
+
+    def __init__(self, key: str, description: str) -> None:
+        self._key = key
+        self._description = description
+        self._artifact: UUID | None = None
+        self._started = self._shown = time.monotonic()
+
+    def __call__(self, fraction: float) -> None:
+        """Show the new fraction; too soon after the last one it is dropped."""
+        now = time.monotonic()
+        if not _in_run() or (now - self._shown < _PROGRESS_INTERVAL_SECONDS and fraction < 1):
+            return
+        self._shown = now
+        _patiently(lambda: self._show(100 * fraction, self._left(fraction, now - self._started)))
+
+    def _show(self, percent: float, left: str) -> None:
+        description = f"{self._description}{left}"
+        if self._artifact is None:
+            self._artifact = create_progress_artifact(progress=percent, key=self._key, description=description)
+        else:
+            update_progress_artifact(self._artifact, progress=percent, description=description)
+
+    @staticmethod
+    def _left(fraction: float, elapsed: float) -> str:
+        return f", about {elapsed / fraction * (1 - fraction):.0f} s left" if 0 < fraction < 1 else ""
+
+
+def _in_run() -> bool:
+    return FlowRunContext.get() is not None or TaskRunContext.get() is not None
+
+
+def _patiently(call: Callable[[], object]) -> None:
+    """Run the call in the current run's context, wait a little, and go on whatever became of it."""
+
+    def attempt() -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 whatever it is, it must not undo a good deployment
+            logger.warning("could not be shown in Prefect: %s", type(error).__name__)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(attempt,), daemon=True)
+    thread.start()
+    thread.join(_PATIENCE_SECONDS)

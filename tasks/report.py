@@ -1,0 +1,41 @@
+"""Tell how a deployment ended: artifacts, an HTML page, the terminal. A report that fails changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.names import EnvironmentName
+from tasks.publishing import publish
+from tasks.running import logger, say, step
+from wedsync_db.installation import this_installation
+from wedsync_db.model import Applied, Opened, Outcome, Plan, Proof
+from wedsync_db.report.html import write_report
+from wedsync_db.report.outcome import outcome_line, outcome_markdown
+
+
+@step(name="report", run_name="report-{environment}")
+def report(environment: EnvironmentName, outcome: Outcome) -> Path | None:
+    """Write the HTML page and publish the result; says where it is. Returns None when the page could not be written."""
+    say(outcome_line(outcome))
+    path = None
+    try:
+        path = write_report(outcome, this_installation().home.reports)
+        say(f"report: {path}")
+    except OSError as error:
+        logger.warning("the report could not be written: %s", error.strerror)
+    publish(f"result-{environment}", outcome_markdown(outcome, path), "How the deployment ended")
+    return path
+
+
+def nothing_to_do(environment: EnvironmentName, plan: Plan) -> str:
+    """The end of a deployment that found nothing pending."""
+    text = f"{environment} is up to date: {len(plan.applied)} migrations applied, none pending"
+    say(text)
+    return text
+
+
+def report_success(environment: EnvironmentName, proof: Proof, opened: Opened, applied: Applied) -> str:
+    """The end of a deployment that did what it should."""
+    outcome = Outcome(environment, opened.deployment, proof, applied=applied)
+    report(environment, outcome)
+    return outcome_line(outcome)

@@ -1,0 +1,83 @@
+"""What every task here has in common: no caching, retries only where they are safe, errors without secrets.
+
+A task is thin: it resolves the environment's name, calls one verb of wedsync_db and publishes what it returned.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task, exponential_backoff
+
+from wedsync_db.errors import WedsyncError
+from wedsync_db.redact import RedactionFilter
+from wedsync_db.report.errors import unexpected
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# 40001 serialization failure, 40P01 deadlock, 55P03 lock not available, 53300 too many connections,
+# 57P01-57P03 server shutting down or starting: PostgreSQL's documentation, appendix A
+RETRYABLE = frozenset({"40001", "40P01", "55P03", "53300", "57P01", "57P02", "57P03"})
+_RETRYABLE_CLASS = "08"  # connection exceptions
+
+logger = logging.getLogger("wedsync_db")
+logger.setLevel(logging.INFO)
+for _name in ("wedsync_db", "prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(RedactionFilter())
+
+
+def say(text: str) -> None:
+    """One line for people: to the run's logs, and to the terminal where there is one."""
+    logger.info(text)
+
+
+def step(*, name: str, run_name: str, retries: int = 0) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a library verb a task. `run_name` is a template over the parameters, `backup-{environment}`.
+
+    Retries happen only for errors that carry one of the named SQLSTATEs; give none to a step whose commit may have
+    happened. The result stays in memory: it is never written to Prefect's storage.
+    """
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        return task(
+            name=name,
+            task_run_name=run_name,
+            tags=["wedsync-db"],
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retries=retries,
+            retry_delay_seconds=exponential_backoff(0.5),
+            retry_jitter_factor=0.5,
+            retry_condition_fn=_is_retryable,
+        )(_telling_errors(function))
+
+    return decorate
+
+
+def _telling_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Let only our own errors out: a driver's message may hold row values, and Prefect stores what it sees."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except WedsyncError:
+            raise
+        except Exception as error:
+            raise unexpected(error) from None
+
+    return run
+
+
+def _is_retryable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Whether the failure is one of the named passing conditions; Prefect takes an error in here for a no."""
+    error = state.result(raise_on_failure=False)
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    return sqlstate in RETRYABLE or sqlstate.startswith(_RETRYABLE_CLASS)

@@ -1,0 +1,63 @@
+"""This installation: the checkout it runs from, its state folder, and the environments it knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from wedsync_db.home import Home, state_home
+from wedsync_db.postgres.session import Address
+from wedsync_db.postgres.target import open_target
+from wedsync_db.settings import Environment, load_environment, load_environments
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where things are. Every verb starts here: it turns an environment's name into its settings and, last, its address."""
+
+    checkout: Path
+    environ: Mapping[str, str]
+
+    @cached_property
+    def home(self) -> Home:
+        """The state folder; not created by looking at it."""
+        return state_home(self.checkout, self.environ)
+
+    @property
+    def settings_file(self) -> Path:
+        """environments.toml of the checkout, or the file $WEDSYNC_ENVIRONMENTS names."""
+        return Path(self.environ.get("WEDSYNC_ENVIRONMENTS") or self.checkout / "environments.toml")
+
+    def environment(self, name: str) -> Environment:
+        """The settings of one environment.
+
+        Raises:
+            UsageError: there is none of that name, or the file is wrong.
+        """
+        return load_environment(self.settings_file, name)
+
+    def environments(self) -> Mapping[str, Environment]:
+        """All environments by name."""
+        return load_environments(self.settings_file)
+
+    @contextmanager
+    def target(self, name: str, *, create: bool = False) -> Iterator[Address]:
+        """The database of an environment, its server running for as long as the block lasts.
+
+        Raises:
+            Refused: the environment does not exist yet, and `create` is False.
+        """
+        environment = self.environment(name)
+        with open_target(environment, self.home, self.environ, create=create) as address:
+            yield address
+
+
+def this_installation() -> Installation:
+    """The installation this process runs from."""
+    return Installation(CHECKOUT, os.environ)

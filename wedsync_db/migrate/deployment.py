@@ -1,0 +1,141 @@
+"""The verbs of one deployment on its target: read the plan, confirm it, open, migrate, verify, close."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Callable
+
+from wedsync_db.errors import VerifyFailed
+from wedsync_db.migrate import apply, journal, ledger
+from wedsync_db.migrate.files import read_migrations
+from wedsync_db.migrate.plan import make_plan
+from wedsync_db.model import Applied, Change, Deployment, DeploymentStatus, Fingerprint, Opened, Plan, Rehearsal
+from wedsync_db.postgres import fingerprint
+from wedsync_db.postgres.locks import TargetLock
+from wedsync_db.postgres.queries import query
+from wedsync_db.postgres.session import Address, session
+from wedsync_db.settings import Environment
+
+Say = Callable[[str], None]
+_NAMED_OBJECTS = 5  # how many differing objects an error names
+
+
+def read_plan(address: Address, environment: Environment) -> Plan:
+    """What a deployment would do now, with everything found about it. Only reads."""
+    migrations, findings = read_migrations(environment.migrations)
+    with session(address, "plan") as connection:
+        applied = ledger.entries(connection)
+    return make_plan(migrations, findings, applied)
+
+
+def is_unchanged(address: Address, environment: Environment, plan: Plan, fingerprint_before: str) -> bool:
+    """Whether the plan and the target's catalog are still those that were rehearsed."""
+    if read_plan(address, environment).hash != plan.hash:
+        return False
+    return take_fingerprint(address).digest == fingerprint_before
+
+
+def take_fingerprint(address: Address) -> Fingerprint:
+    """The target's catalog now."""
+    with session(address, "fingerprint") as connection:
+        return fingerprint.take(connection)
+
+
+def open_deployment(
+    address: Address, environment: Environment, plan: Plan, rehearsal: Rehearsal, backup_id: str | None
+) -> Opened:
+    """Begin a deployment in the target's journal; the caller holds the target's lock.
+
+    Raises:
+        Refused: the journal on the target is newer than this program.
+    """
+    with session(address, "journal") as connection:
+        ledger.install(connection)
+        before = fingerprint.take(connection)
+        deployment = journal.begin(
+            connection,
+            plan=plan,
+            atomic=environment.atomic,
+            fingerprint_before=before.digest,
+            backup_id=backup_id,
+            runner=runner_name(),
+            rehearsal=rehearsal,
+        )
+    return Opened(deployment, before)
+
+
+def migrate(
+    address: Address,
+    environment: Environment,
+    plan: Plan,
+    rehearsal: Rehearsal,
+    deployment: Deployment,
+    lock: TargetLock,
+    *,
+    between: Callable[[], None],
+    say: Say,
+) -> Applied:
+    """Run the pending migrations for real, under the lock that the caller holds.
+
+    Raises:
+        MigrationFailed: with what failed; what was committed before it is in the ledger.
+        Displaced: another runner took over.
+    """
+    return apply.apply(
+        address,
+        plan,
+        deployment,
+        proofs=rehearsal.proofs,
+        atomic=environment.atomic,
+        locks=environment.locks,
+        lock_pid=lock.pid,
+        between=between,
+        say=say,
+    )
+
+
+def verify(address: Address, opened: Opened, rehearsal: Rehearsal) -> Fingerprint:
+    """Compare what the deployment did to the target with what the rehearsal did to its copy, object by object.
+
+    Raises:
+        VerifyFailed: the target's catalog changed differently; the message names the first objects.
+    """
+    with session(address, "verify") as connection:
+        after = fingerprint.take(connection)
+        different = surprises(opened.before.change_to(after), rehearsal.expected)
+        if different:
+            shown = ", ".join(different[:_NAMED_OBJECTS]) + (", …" if len(different) > _NAMED_OBJECTS else "")
+            raise VerifyFailed(
+                f"the target's catalog did not change as rehearsed: {shown}",
+                hint="Somebody else may have changed the schema while the deployment ran.",
+            )
+        # the API's schema cache, where one listens; nobody listening is fine
+        connection.execute(query("deployment", "tell_api"))
+    return after
+
+
+def surprises(happened: Change, expected: Change) -> tuple[str, ...]:
+    """The objects whose change on the target is not the rehearsed one, sorted."""
+    names = happened.objects.keys() | expected.objects.keys()
+    return tuple(sorted(n for n in names if happened.objects.get(n) != expected.objects.get(n)))
+
+
+def close_deployment(address: Address, deployment: Deployment, after: Fingerprint) -> None:
+    """Mark the deployment as done in the journal.
+
+    Raises:
+        Displaced: another runner took over.
+    """
+    with session(address, "journal") as connection:
+        journal.finish(connection, deployment, DeploymentStatus.DONE, "", after.digest)
+
+
+def runner_name() -> str:
+    """Who runs this, for people: `user@host pid 4711`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # no name for the uid
+        user = str(os.geteuid())
+    return f"{user}@{socket.gethostname()} pid {os.getpid()}"
