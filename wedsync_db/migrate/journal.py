@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 from wedsync_db.errors import Displaced, Refused, TargetHeld
 from wedsync_db.migrate import ledger
 from wedsync_db.model import (
+    Change,
     Deployment,
     DeploymentStatus,
     HeldLock,
@@ -259,8 +260,13 @@ def _proof(value: dict[str, Any]) -> MigrationProof:
             "reasons": tuple(value["reasons"]),
             "locks": tuple(HeldLock(**lock) for lock in value["locks"]),
             "created_content": {name: (rows, digest) for name, (rows, digest) in value["created_content"].items()},
+            "change": _change(value.get("change")),
         }
     )
+
+
+def _change(value: dict[str, Any] | None) -> Change | None:
+    return Change({name: (before, after) for name, (before, after) in value["objects"].items()}) if value else None
 
 
 def _key(deployment: Deployment) -> dict[str, Any]:
