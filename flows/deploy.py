@@ -70,7 +70,7 @@ def _carry_out(environment: EnvironmentName, proof: Proof, overrides: tuple[str,
     with held_target(environment) as lock:
         opened = open_deployment(environment, proof)
         try:
-            applied = migrate(environment, proof, opened, lock, overrides)
+            applied = migrate(environment, proof, opened, lock.pid, overrides)
             close(environment, opened, verify(environment, proof, opened))
         except Exception as error:  # noqa: BLE001 whatever it is, the target must not stay half way
             return roll_back_and_report(environment, proof, opened, error)

@@ -8,7 +8,6 @@ from tasks.running import say, step
 from wedsync_db.installation import this_installation
 from wedsync_db.migrate import deployment
 from wedsync_db.model import Applied, Fingerprint, Opened, Proof
-from wedsync_db.postgres.locks import TargetLock
 
 
 @step(name="open deployment", run_name="open-{environment}")
@@ -23,7 +22,7 @@ def open_deployment(environment: EnvironmentName, proof: Proof) -> Opened:
 
 @step(name="migrate", run_name="migrate-{environment}")
 def migrate(
-    environment: EnvironmentName, proof: Proof, opened: Opened, lock: TargetLock, overrides: tuple[str, ...] = ()
+    environment: EnvironmentName, proof: Proof, opened: Opened, lock_pid: int, overrides: tuple[str, ...] = ()
 ) -> Applied:
     """Run the pending migrations, verify scripts inside their transactions; the guard is asked between transactions.
 
@@ -40,7 +39,7 @@ def migrate(
             proof.plan,
             proof.rehearsal,
             opened.deployment,
-            lock,
+            lock_pid,
             between=lambda: _ask_again(environment, overrides),
             say=say,
         )

@@ -8,7 +8,7 @@ from tasks.names import EnvironmentName
 from tasks.publishing import Progress, publish
 from tasks.running import say, step
 from wedsync_db.installation import this_installation
-from wedsync_db.migrate.rehearsing import rehearse_target
+from wedsync_db.migrate.prove import prove
 from wedsync_db.model import Backup, Plan, Rehearsal
 from wedsync_db.report.rehearsal import rehearsal_markdown
 
@@ -22,14 +22,16 @@ def rehearse(environment: EnvironmentName, plan: Plan, backup: Backup) -> Rehear
         BackupError: the backup is not what its manifest says.
     """
     installation = this_installation()
-    proof = rehearse_target(
-        plan,
-        backup,
-        installation.environment(environment),
-        scratch_parent=installation.home.scratch,
-        clock=lambda: datetime.now(UTC),
-        say=say,
-        progress=Progress(f"rehearsal-{environment}", "Rehearsal"),
-    )
-    publish(f"rehearsal-{environment}", rehearsal_markdown(proof, plan), "What the plan did to a copy of the data")
-    return proof
+    with installation.target(environment) as address:
+        rehearsal = prove(
+            address,
+            installation.environment(environment),
+            plan,
+            backup,
+            scratch_parent=installation.home.scratch,
+            clock=lambda: datetime.now(UTC),
+            say=say,
+            progress=Progress(f"rehearsal-{environment}", "Rehearsal"),
+        )
+    publish(f"rehearsal-{environment}", rehearsal_markdown(rehearsal, plan), "What the plan did to a copy of the data")
+    return rehearsal

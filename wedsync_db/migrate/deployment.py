@@ -13,7 +13,6 @@ from wedsync_db.migrate.files import read_migrations
 from wedsync_db.migrate.plan import make_plan
 from wedsync_db.model import Applied, Change, Deployment, DeploymentStatus, Fingerprint, Opened, Plan, Rehearsal
 from wedsync_db.postgres import fingerprint
-from wedsync_db.postgres.locks import TargetLock
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
 from wedsync_db.settings import Environment
@@ -72,7 +71,7 @@ def migrate(
     plan: Plan,
     rehearsal: Rehearsal,
     deployment: Deployment,
-    lock: TargetLock,
+    lock_pid: int,
     *,
     between: Callable[[], None],
     say: Say,
@@ -90,7 +89,7 @@ def migrate(
         proofs=rehearsal.proofs,
         atomic=environment.atomic,
         locks=environment.locks,
-        lock_pid=lock.pid,
+        lock_pid=lock_pid,
         between=between,
         say=say,
     )

@@ -1,0 +1,76 @@
+"""The verbs and their options."""
+
+from __future__ import annotations
+
+import argparse
+
+_EXIT_CODES = """exit codes: 0 done · 1 failed, the database is as before · 2 wrong usage · 3 refused by a guard
+            4 a person is needed · 5 could not be judged"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; each verb takes --json."""
+    parser = argparse.ArgumentParser(
+        prog="wedsync-db",
+        description="Change a live PostgreSQL database safely.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    _looking(verbs)
+    _changing(verbs)
+    _backups(verbs)
+    _own(verbs)
+    return parser
+
+
+_Verbs = argparse._SubParsersAction  # noqa: SLF001 argparse has no public name for what add_subparsers returns
+
+
+def _verb(verbs: _Verbs[argparse.ArgumentParser], name: str, help_text: str, *, env: bool = True) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=help_text, description=help_text, epilog=_EXIT_CODES)
+    if env:
+        parser.add_argument("environment", metavar="ENV", help="a target, as environments.toml names it")
+    parser.add_argument("--json", action="store_true", help="answer as JSON")
+    return parser
+
+
+def _looking(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    _verb(verbs, "doctor", "Is everything ready for a first deployment? Changes nothing.")
+    _verb(verbs, "status", "What is applied, pending and wrong; who holds the database; what a cancellation would do.")
+    _verb(verbs, "plan", "What a deployment would do. Changes nothing.")
+    lint = _verb(verbs, "lint", "Hazards in migration files, with the safe rewrite.", env=False)
+    lint.add_argument("folder", metavar="DIR", nargs="?", default="migrations")
+    rehearse = _verb(verbs, "rehearse", "Prove the pending migrations on a scratch server; the target is only backed up.", env=False)
+    rehearse.add_argument("environment", metavar="ENV", nargs="?")
+    rehearse.add_argument("--dir", metavar="DIR", help="prove a folder of migrations from an empty database instead")
+    rehearse.add_argument("--major", type=int, default=18, help="with --dir: the PostgreSQL to prove them on (default 18)")
+
+
+def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    deploy = _verb(verbs, "deploy", "Deploy pending migrations: prove them first, roll back on any failure.")
+    deploy.add_argument("--yes", action="store_true", help="approve the plan in advance")
+    deploy.add_argument(
+        "--override", metavar="RULE=REASON", action="append", default=[], help="override a guard's rule; recorded"
+    )
+    revert = _verb(verbs, "revert", "Revert applied migrations, newest first, down to one that stays.")
+    revert.add_argument("--to", metavar="ID", required=True, help="the migration that stays the newest; 0 for none")
+    revert.add_argument("--accept-loss", metavar="ENV", help="type the environment's name to accept the loss that was shown")
+    _verb(verbs, "recover", "Finish or undo an interrupted deployment. Doing it twice changes nothing.")
+    new = _verb(verbs, "new", "Make a migration's folder.", env=False)
+    new.add_argument("name", metavar="NAME", help="lower_case_words")
+    new.add_argument("--dir", metavar="DIR", default="migrations")
+    new.add_argument("--requires", metavar="ID", action="append", default=[])
+
+
+def _backups(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    _verb(verbs, "backup", "Back up the database, with a manifest of what it holds.")
+    _verb(verbs, "backups", "The backups of an environment.")
+    restore = _verb(verbs, "restore", "Restore a backup into a new database; never over its source.")
+    restore.add_argument("backup", metavar="BACKUP", help="a backup's name, or `newest`")
+    restore.add_argument("--database", metavar="NAME", required=True, help="the new database, on the environment's server")
+
+
+def _own(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    _verb(verbs, "demo", "See all of it on this machine: a deployment that works, and two that must not.", env=False)
+    _verb(verbs, "up", "Start the Prefect server, a work pool, the deployments and a worker.", env=False)

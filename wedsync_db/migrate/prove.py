@@ -1,0 +1,60 @@
+"""Rehearse an environment's plan on its own backup, under the environment's policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from wedsync_db.errors import Refused
+from wedsync_db.migrate.rehearse import rehearse, require_licences
+from wedsync_db.model import Backup, Plan, Rehearsal
+from wedsync_db.postgres.queries import query
+from wedsync_db.postgres.session import Address, session
+from wedsync_db.settings import Environment
+
+
+def prove(
+    address: Address,
+    environment: Environment,
+    plan: Plan,
+    backup: Backup,
+    *,
+    scratch_parent: Path,
+    clock: Callable[[], datetime],
+    say: Callable[[str], None],
+    progress: Callable[[float], None],
+) -> Rehearsal:
+    """Run the plan on copies of the backup with the deployer's rights and the target's settings.
+
+    Raises:
+        Refused: the environment does not allow its data to be copied here.
+        RehearsalFailed: a migration fails on real data, or its revert loses what nobody said it would.
+        BackupError: the backup is damaged.
+    """
+    if not environment.allow_data_copy:
+        raise Refused(
+            f"{environment.name} does not allow its data to be copied to this machine, so nothing can be rehearsed",
+            hint="Run this where the data may be, and set allow_data_copy = true in environments.toml there.",
+        )
+    proof = rehearse(
+        plan,
+        backup=backup,
+        server_major=backup.manifest.server.major,
+        deployer=None if backup.manifest.server.is_superuser else environment.role or backup.manifest.server.user,
+        settings=deployer_settings(address),
+        scratch_parent=scratch_parent,
+        atomic=environment.atomic,
+        locks=environment.locks,
+        clock=clock,
+        say=say,
+        progress=progress,
+    )
+    require_licences(proof, plan, require_exact=environment.require_exact_revert)
+    return proof
+
+
+def deployer_settings(address: Address) -> dict[str, str]:
+    """The settings of a session on the target that change what a migration does: a rewrite may hang on TimeZone alone."""
+    with session(address, "settings") as connection:
+        return dict(connection.execute(query("deployment", "session_settings")).fetchall())
