@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal, cast
+
+from wedsync_db import setting_values as values
+from wedsync_db.errors import UsageError
 
 Policy = Literal["off", "warn", "refuse"]
 
@@ -52,3 +59,155 @@ class Environment:
     backup_jobs: int = 2
     guard: GuardSettings = field(default_factory=GuardSettings)
     locks: LockSettings = field(default_factory=LockSettings)
+
+
+SUPPORTED_MAJORS = (15, 16, 17, 18)
+_MILLISECONDS = values.whole(1, 2**31 - 1)  # PostgreSQL's own limit; 0 would mean "for ever"
+_ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")  # it becomes a folder's name
+_PASSWORD_INSIDE = re.compile(r"://[^\s/@]*:[^\s/]*@|password\s*=", re.IGNORECASE)
+
+_GUARD: Mapping[str, values.Reader] = {
+    "freeze": values.one_of("off", "warn", "refuse"),
+    "zone": values.zone,
+    "freeze_from_friday_hour": values.whole(0, 24),
+    "long_transaction_seconds": values.whole(1, 7 * 86_400),
+    "free_disk_factor": values.number(),
+    "clock_skew_seconds": values.number(),
+    "wait_for_holder_seconds": values.number(zero=True),
+}
+_LOCKS: Mapping[str, values.Reader] = {
+    "poll_seconds": values.number(zero=True),
+    "lock_timeout_ms": _MILLISECONDS,
+    "attempts": values.whole(1, 1000),
+    "statement_timeout_ms": _MILLISECONDS,
+    "hold_budget_seconds": values.number(),
+}
+_ENVIRONMENT: Mapping[str, values.Reader] = {
+    "description": values.text,
+    "embedded_major": values.one_of(*SUPPORTED_MAJORS),
+    "database": values.database_name,
+    "url_env": values.variable_name,
+    "role": values.database_name,
+    "allow_data_copy": values.flag,
+    "atomic": values.one_of("deployment", "migration"),
+    "require_tls": values.flag,
+    "require_exact_revert": values.flag,
+    "approval": values.flag,
+    "backup_jobs": values.whole(1, 64),
+}
+
+
+def load_environment(path: Path, name: str) -> Environment:
+    """One environment of the file.
+
+    Raises:
+        UsageError: the file is not as it must be, or has no environment of this name.
+    """
+    environments = load_environments(path)
+    if name not in environments:
+        shown = values.shown_word(name) or "of that name"
+        raise UsageError(
+            f"there is no environment {shown}{values.suggestion(name, environments)}",
+            hint=f"{path.name} knows: {', '.join(environments) or 'none'}",
+        )
+    return environments[name]
+
+
+def load_environments(path: Path) -> Mapping[str, Environment]:
+    """Every environment of the file by name, in the file's order; paths in it are relative to its folder.
+
+    Raises:
+        UsageError: one line with the file, the key and what is wrong with it; never a value that might be a secret.
+    """
+    document = _document(path)
+    _refuse_secrets(document, path.name)
+    _known_keys(document, {"environments"}, path.name)
+    tables = _table(document.get("environments", {}), f"{path.name}: environments")
+    return MappingProxyType({name: _environment(path, name, table) for name, table in tables.items()})
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"there is no {path.name}", hint=f"It is looked for in {path.parent.resolve()}") from None
+    except OSError as error:
+        raise UsageError(f"{path.name} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path.name} is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(
+            f"{path.name} is not valid TOML: {error}", hint="Texts need quotes, tables stand in [ ]"
+        ) from None
+
+
+def _refuse_secrets(value: object, where: str) -> None:
+    """A password anywhere in the file is refused before a line is shown, whichever key it hides under."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_secrets(inner, f"{where}: {key}" if where.endswith(".toml") else f"{where}.{key}")
+    elif isinstance(value, str) and _PASSWORD_INSIDE.search(value):
+        raise UsageError(
+            f"{where} holds a password",
+            hint="Put the URL into the variable that url_env names, and change the password: it was written down",
+        )
+
+
+def _environment(path: Path, name: str, raw: object) -> Environment:
+    where = f"{path.name}: environments.{values.shown_word(name) or '?'}"
+    if not _ENVIRONMENT_NAME.fullmatch(name):
+        raise UsageError(f"{where} is no good name", hint="Small letters, digits, _ and -, beginning with a letter")
+    table = _table(raw, where)
+    parts = {"guard", "locks"}
+    readers = {**_ENVIRONMENT, "migrations": values.path_below(path.parent)}
+    _known_keys(table, readers.keys() | parts, where)
+    given = {"migrations": "migrations", **{key: value for key, value in table.items() if key not in parts}}
+    environment = Environment(
+        name=name,
+        guard=GuardSettings(**_read(table.get("guard", {}), _GUARD, f"{where}.guard")),
+        locks=LockSettings(**_read(table.get("locks", {}), _LOCKS, f"{where}.locks")),
+        **_read(given, readers, where),
+    )
+    _one_target(environment, where)
+    return environment
+
+
+def _one_target(environment: Environment, where: str) -> None:
+    if (environment.embedded_major is None) == (environment.url_env is None):
+        both = environment.url_env is not None
+        raise UsageError(
+            f"{where} has {'both' if both else 'neither'} embedded_major {'and' if both else 'nor'} url_env",
+            hint="embedded_major = 18 for a server of ours, or url_env with the name of a variable that holds a URL",
+        )
+    if environment.url_env is not None and environment.database is not None:
+        raise UsageError(f"{where}.database is for embedded servers", hint="A URL names its database itself")
+
+
+def _read(raw: object, readers: Mapping[str, values.Reader], where: str) -> dict[str, Any]:
+    table = _table(raw, where)
+    _known_keys(table, readers.keys(), where)
+    return {key: _value(readers[key], value, f"{where}.{key}") for key, value in table.items()}
+
+
+def _value(reader: values.Reader, value: object, where: str) -> object:
+    try:
+        return reader(value)
+    except ValueError as error:
+        raise UsageError(f"{where} {error}") from None
+
+
+def _table(raw: object, where: str) -> Mapping[str, object]:
+    if not isinstance(raw, dict):
+        raise UsageError(f"{where} must be a table", hint=f"[{where.partition(': ')[2]}]")
+    return cast("dict[str, object]", raw)
+
+
+def _known_keys(table: Mapping[str, object], known: Iterable[str], where: str) -> None:
+    names = frozenset(known)
+    for key in table:
+        if key not in names:
+            shown = values.shown_word(key) or "…"
+            raise UsageError(
+                f"{where}: unknown key {shown!r}{values.suggestion(key, names)}",
+                hint=f"Known are: {', '.join(sorted(names))}",
+            )
