@@ -1,0 +1,53 @@
+-- name: tables
+-- every table that holds rows of its own: ordinary tables and the leaves of partitioned ones. Not ours, not the
+-- system's, not an extension's: those are compared by other means, or rebuilt by their extension
+select pg_catalog.format('%I.%I', n.nspname, c.relname)
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind = 'r'
+  and c.relpersistence <> 't'
+  and n.nspname !~ '^pg_'
+  and n.nspname not in ('information_schema', 'wedsync_db')
+  and not exists (
+    select from pg_catalog.pg_depend d
+    where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e')
+order by n.nspname collate "C", c.relname collate "C"
+
+-- name: columns
+-- by name, not by position: a dump rebuilds an inheritance child with its inherited columns first
+select a.attname::text
+from pg_catalog.pg_attribute a
+where a.attrelid = %s::pg_catalog.text::pg_catalog.regclass and a.attnum > 0 and not a.attisdropped
+order by a.attname collate "C"
+
+-- name: measure
+-- the sum does not depend on the order of the rows and, with the count, sees a row that is there twice; numeric, so that
+-- it cannot overflow; the "C" collation makes the hash one of bytes
+select pg_catalog.count(*),
+       coalesce(pg_catalog.sum(
+         pg_catalog.hashtextextended(row({columns})::pg_catalog.text collate "C", 0)), 0)::pg_catalog.text
+from only {relation}
+
+-- name: settings
+-- what the text form depends on, as it is now, to be put back
+select name, pg_catalog.current_setting(name) from pg_catalog.unnest(%s::pg_catalog.text[]) as name
+
+-- name: set
+-- several settings in one round trip
+select pg_catalog.set_config(name, value, false)
+from rows from (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[])) as t (name, value)
+
+-- name: sequences
+-- a sequence nobody has drawn from has no last value and cannot fall behind
+select pg_catalog.format('%I.%I', n.nspname, c.relname), s.last_value
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+join pg_catalog.pg_sequences s on s.schemaname = n.nspname and s.sequencename = c.relname
+where c.relkind = 'S'
+  and c.relpersistence <> 't'
+  and s.last_value is not null
+  and n.nspname <> 'wedsync_db'
+  and not exists (
+    select from pg_catalog.pg_depend d
+    where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e')
+order by n.nspname collate "C", c.relname collate "C"
