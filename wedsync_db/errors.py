@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from wedsync_db.model import Finding
+
 
 class WedsyncError(Exception):
     """The database is as it was before; something else has to change first."""
@@ -87,7 +89,13 @@ class Unreachable(WedsyncError):
 
 
 class PlanError(WedsyncError):
-    """The migrations on disk may not be deployed."""
+    """The migrations on disk may not be deployed; `findings` are all the reasons, each with its place."""
+
+    def __init__(
+        self, message: str, *, hint: str = "", findings: tuple[Finding, ...] = (), sqlstate: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, sqlstate=sqlstate)
+        self.findings = findings
 
 
 class BackupError(WedsyncError):
@@ -99,7 +107,11 @@ class RehearsalFailed(WedsyncError):
 
 
 class MigrationFailed(WedsyncError):
-    """A statement failed on the target and was undone."""
+    """A statement failed on the target and was undone. `excerpt`: its line of SQL with a caret below, where known."""
+
+    def __init__(self, message: str, *, hint: str = "", sqlstate: str | None = None, excerpt: str = "") -> None:
+        super().__init__(message, hint=hint, sqlstate=sqlstate)
+        self.excerpt = excerpt
 
 
 class LockTimeout(MigrationFailed):
