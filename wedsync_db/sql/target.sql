@@ -1,0 +1,15 @@
+-- name: database_exists
+-- whether an environment's database has been made yet
+select exists (select from pg_catalog.pg_database where datname = %(database)s)
+
+-- name: create_deployer
+-- migrations are deployed as an ordinary owner, never as a superuser; it logs in over the socket only (peer), so it has no
+-- password; it sees all rows, or its dumps would lose some to row-level security
+do $$
+begin
+  if not exists (select from pg_catalog.pg_roles where rolname = 'wedsync_deployer') then
+    create role wedsync_deployer login nosuperuser createrole bypassrls;
+  end if;
+  grant pg_read_all_data to wedsync_deployer;
+end
+$$
