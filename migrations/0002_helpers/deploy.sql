@@ -1,0 +1,53 @@
+-- requires: 0001_compat
+-- Schema app: what tables and policies use by reference. Nobody else has USAGE on it: an expression that is stored in
+-- a table (default, check, policy) needs EXECUTE on its function, not the right to look up its name.
+create schema app;
+
+-- A key that grows with time keeps inserts at one end of the index: RFC 9562 version 7, the microseconds in the twelve
+-- bits after the version. PostgreSQL 18 has uuidv7() itself; one definition for all majors lets a backup of one be
+-- restored on another and compared with it.
+create function app.uuid_v7() returns uuid
+  language sql volatile parallel safe set search_path = pg_catalog, pg_temp
+  as $$
+    select (lpad(to_hex(t.us / 1000), 12, '0')
+            || '7' || lpad(to_hex(t.us % 1000 * 4096 / 1000), 3, '0')
+            || right(replace(gen_random_uuid()::text, '-', ''), 16))::uuid
+    from (select floor(extract(epoch from clock_timestamp()) * 1000000)::bigint as us) as t
+  $$;
+comment on function app.uuid_v7() is 'a new key, ordered by time (UUID version 7)';
+
+-- An exclusion constraint over a uuid needs a range type: uuid itself has no GiST operators without an extension.
+create type app.uuid_range as range (subtype = uuid);
+comment on type app.uuid_range is 'lets a uuid take part in an exclusion constraint';
+
+-- A time zone is an IANA name such as Europe/London. PostgreSQL itself also takes POSIX strings (Nowhere/Land3 means
+-- "three hours west") and any case, which the application's libraries do not; hence the pattern before the question.
+create function app.tz_ok(name text) returns boolean
+  language plpgsql immutable strict set search_path = pg_catalog, pg_temp
+  as $$
+begin
+  if name !~ '^(UTC|Etc/GMT[+-][0-9]{1,2}|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z_-]+){1,2})$' then
+    return false;
+  end if;
+  perform timestamptz '2000-01-01 00:00:00+00' at time zone name;
+  return true;
+exception when invalid_parameter_value then
+  return false;
+end
+$$;
+comment on function app.tz_ok(text) is 'whether this is the IANA name of a time zone this server knows';
+
+-- updated_at is set here and nowhere else, so no client can forget or forge it.
+create function app.touch_updated_at() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp
+  as $$
+begin
+  new.updated_at := clock_timestamp();
+  return new;
+end
+$$;
+comment on function app.touch_updated_at() is 'trigger: keeps updated_at';
+
+-- by name, and taken from everybody first: a trigger function is called by its trigger alone
+revoke all on function app.uuid_v7(), app.tz_ok(text), app.touch_updated_at() from public;
+grant execute on function app.uuid_v7(), app.tz_ok(text) to authenticated, service_role;

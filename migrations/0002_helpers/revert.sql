@@ -1,0 +1,5 @@
+drop function app.touch_updated_at();
+drop function app.tz_ok(text);
+drop type app.uuid_range;
+drop function app.uuid_v7();
+drop schema app;

@@ -1,0 +1,37 @@
+-- each table is there and under row-level security
+select pg_catalog.count(*) = 5 and pg_catalog.bool_and(c.relrowsecurity and not c.relforcerowsecurity) as tables_are_protected
+from pg_catalog.pg_class as c
+where c.oid = any (array['public.organizations', 'public.profiles', 'public.memberships',
+                 'public.invitations', 'public.api_keys']::regclass[]);
+
+-- nobody but the owner got the right to empty one, which row-level security would not stop
+select pg_catalog.count(*) = 0 as nobody_may_truncate
+from pg_catalog.unnest(array['public.organizations', 'public.profiles', 'public.memberships',
+                 'public.invitations', 'public.api_keys']::regclass[]) as t (oid)
+cross join (values ('anon'), ('authenticated'), ('service_role')) as r (name)
+where pg_catalog.has_table_privilege(r.name, t.oid, 'truncate');
+
+-- every foreign key has an index that starts with its columns, in whatever order
+select pg_catalog.count(*) = 0 as foreign_keys_have_an_index
+from pg_catalog.pg_constraint as f
+where f.contype = 'f'
+  and f.conrelid = any (array['public.organizations', 'public.profiles', 'public.memberships',
+                 'public.invitations', 'public.api_keys']::regclass[])
+  and not exists (
+    select from pg_catalog.pg_index as i
+    where i.indrelid = f.conrelid and i.indisvalid and i.indpred is null
+      and (i.indkey::int2[])[0:pg_catalog.cardinality(f.conkey) - 1] operator(pg_catalog.@>) f.conkey
+  );
+
+-- nothing is half done
+select pg_catalog.bool_and(c.convalidated) as constraints_are_valid
+from pg_catalog.pg_constraint as c
+where c.conrelid = any (array['public.organizations', 'public.profiles', 'public.memberships',
+                 'public.invitations', 'public.api_keys']::regclass[]);
+
+-- updated_at is kept
+select pg_catalog.count(*) = 3 as triggers_are_on
+from pg_catalog.pg_trigger as t
+where t.tgrelid = any (array['public.organizations', 'public.profiles', 'public.memberships',
+                 'public.invitations', 'public.api_keys']::regclass[])
+  and t.tgfoid = 'app.touch_updated_at()'::regprocedure and t.tgenabled = 'O';

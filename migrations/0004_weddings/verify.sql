@@ -1,0 +1,44 @@
+-- each table is there and under row-level security
+select pg_catalog.count(*) = 5 and pg_catalog.bool_and(c.relrowsecurity and not c.relforcerowsecurity) as tables_are_protected
+from pg_catalog.pg_class as c
+where c.oid = any (array['public.weddings', 'public.wedding_people', 'public.wedding_vendors',
+                 'public.wedding_events', 'public.timeline_items']::regclass[]);
+
+-- nobody but the owner got the right to empty one, which row-level security would not stop
+select pg_catalog.count(*) = 0 as nobody_may_truncate
+from pg_catalog.unnest(array['public.weddings', 'public.wedding_people', 'public.wedding_vendors',
+                 'public.wedding_events', 'public.timeline_items']::regclass[]) as t (oid)
+cross join (values ('anon'), ('authenticated'), ('service_role')) as r (name)
+where pg_catalog.has_table_privilege(r.name, t.oid, 'truncate');
+
+-- every foreign key has an index that starts with its columns, in whatever order
+select pg_catalog.count(*) = 0 as foreign_keys_have_an_index
+from pg_catalog.pg_constraint as f
+where f.contype = 'f'
+  and f.conrelid = any (array['public.weddings', 'public.wedding_people', 'public.wedding_vendors',
+                 'public.wedding_events', 'public.timeline_items']::regclass[])
+  and not exists (
+    select from pg_catalog.pg_index as i
+    where i.indrelid = f.conrelid and i.indisvalid and i.indpred is null
+      and (i.indkey::int2[])[0:pg_catalog.cardinality(f.conkey) - 1] operator(pg_catalog.@>) f.conkey
+  );
+
+-- nothing is half done
+select pg_catalog.bool_and(c.convalidated) as constraints_are_valid
+from pg_catalog.pg_constraint as c
+where c.conrelid = any (array['public.weddings', 'public.wedding_people', 'public.wedding_vendors',
+                 'public.wedding_events', 'public.timeline_items']::regclass[]);
+
+-- updated_at is kept
+select pg_catalog.count(*) = 5 as triggers_are_on
+from pg_catalog.pg_trigger as t
+where t.tgrelid = any (array['public.weddings', 'public.wedding_people', 'public.wedding_vendors',
+                 'public.wedding_events', 'public.timeline_items']::regclass[])
+  and t.tgfoid = 'app.touch_updated_at()'::regprocedure and t.tgenabled = 'O';
+
+-- the tables below a wedding point only at rows of the same wedding
+select pg_catalog.count(*) = 2 as references_stay_within_the_wedding
+from pg_catalog.pg_constraint as f
+join pg_catalog.pg_attribute as a on a.attrelid = f.conrelid and a.attnum = f.conkey[1]
+where f.contype = 'f' and f.conrelid = 'public.timeline_items'::regclass
+  and a.attname = 'wedding_id' and pg_catalog.cardinality(f.conkey) = 2;
