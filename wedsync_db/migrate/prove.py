@@ -11,7 +11,7 @@ from wedsync_db.migrate.rehearse import rehearse, require_licences
 from wedsync_db.model import Backup, Plan, Rehearsal
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
-from wedsync_db.settings import Environment
+from wedsync_db.settings import Environment, LockSettings
 
 
 def prove(
@@ -58,3 +58,30 @@ def deployer_settings(address: Address) -> dict[str, str]:
     """The settings of a session on the target that change what a migration does: a rewrite may hang on TimeZone alone."""
     with session(address, "settings") as connection:
         return dict(connection.execute(query("deployment", "session_settings")).fetchall())
+
+
+def prove_folder(
+    plan: Plan,
+    major: int,
+    scratch_parent: Path,
+    *,
+    clock: Callable[[], datetime],
+    say: Callable[[str], None],
+    locks: LockSettings | None = None,
+) -> Rehearsal:
+    """Run a folder's migrations from an empty database of this major; shows reverts, not behaviour on real data."""
+    proof = rehearse(
+        plan,
+        backup=None,
+        server_major=major,
+        deployer=None,
+        settings={},
+        scratch_parent=scratch_parent,
+        atomic="deployment",
+        locks=locks or LockSettings(),
+        clock=clock,
+        say=say,
+        progress=lambda _fraction: None,
+    )
+    require_licences(proof, plan, require_exact=True)
+    return proof

@@ -1,0 +1,63 @@
+"""Run a flow from the command line: recorded in Prefect like any other run, but told to the terminal in our own words."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from wedsync_db.cli.answer import Answer
+from wedsync_db.errors import WedsyncError
+from wedsync_db.installation import Installation
+from wedsync_db.redact import RedactionFilter
+
+# Prefect's own lines go to its API and, when something breaks there, to the terminal; ours are the ones people read
+_QUIET = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": "logging.StreamHandler",  # rich ends the run when the pipe's reader goes
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "wedsync_db",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+    "PREFECT_CLI_PROMPT": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def deploy(arguments: argparse.Namespace, installation: Installation) -> Answer:
+    """Run the deployment flow here, against the Prefect server that is configured or a temporary one."""
+    installation.environment(arguments.environment)  # a wrong name or file is an error before Prefect starts
+    prepare(installation)
+    from flows.deploy import deploy as flow
+
+    return run(lambda: flow(arguments.environment, arguments.yes, tuple(arguments.override), return_state=True))
+
+
+def prepare(installation: Installation) -> None:
+    """Set Prefect up for a run in this process; call it before Prefect is imported."""
+    installation.home.ensure()
+    os.environ.setdefault("PREFECT_HOME", str(installation.home.prefect))
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    logger = logging.getLogger("wedsync_db")
+    if not logger.handlers:
+        terminal = logging.StreamHandler(sys.stderr)
+        terminal.setFormatter(logging.Formatter("%(message)s"))
+        terminal.addFilter(RedactionFilter())
+        logger.addHandler(terminal)
+
+
+def run(call):  # type: ignore[no-untyped-def]
+    """Run a flow and turn its final state into an answer."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    # joining the heartbeat's thread costs each run a second, and nobody watches a run of the command line for it
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        state = call()
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, WedsyncError):
+        raise result
+    if not state.is_completed():
+        raise WedsyncError(f"the run ended as {state.name}: {state.message}", hint="`recover` finishes or undoes what it left.")
+    return Answer(str(result), {"state": state.name, "result": str(result)})

@@ -1,0 +1,94 @@
+"""The verbs on backups: backup, backups, restore."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from wedsync_db.cli.answer import Answer
+from wedsync_db.cli.terminal import Progress, say
+from wedsync_db.errors import UsageError
+from wedsync_db.installation import Installation
+from wedsync_db.model import Backup
+from wedsync_db.postgres.session import Address
+from wedsync_db.report.markdown import size
+from wedsync_db.settings import Environment
+
+
+def back_up(address: Address, environment: Environment, installation: Installation) -> Backup:
+    """Back up under the target's lock, as a deployment does."""
+    from wedsync_db.backup.dump import create_backup
+    from wedsync_db.postgres.locks import target_lock
+
+    with target_lock(address, "backup", wait_seconds=environment.guard.wait_for_holder_seconds, say=say):
+        return create_backup(
+            address,
+            installation.home.backups(environment.name),
+            environment=environment.name,
+            clock=lambda: datetime.now(UTC),
+            jobs=environment.backup_jobs,
+            say=say,
+            progress=Progress("backup"),
+        )
+
+
+def backup(arguments: argparse.Namespace, installation: Installation) -> Answer:
+    """Make a backup now."""
+    installation.home.ensure()
+    with installation.target(arguments.environment) as address:
+        made = back_up(address, installation.environment(arguments.environment), installation)
+    return Answer(f"{_line(made)}\n{made.path}", made)
+
+
+def backups(arguments: argparse.Namespace, installation: Installation) -> Answer:
+    """List the backups of an environment, oldest first."""
+    from wedsync_db.backup.store import list_backups
+
+    name = installation.environment(arguments.environment).name
+    found = list_backups(installation.home.backups(name))
+    text = "\n".join(_line(one) for one in found) or f"no backups of {name} yet: `backup {name}` makes one"
+    return Answer(text, [_summary(one) for one in found])
+
+
+def restore(arguments: argparse.Namespace, installation: Installation) -> Answer:
+    """Restore into a new database beside the source, and compare it with the manifest."""
+    from wedsync_db.backup.restore import restore_new
+
+    environment = installation.environment(arguments.environment)
+    chosen = _choose(arguments.backup, installation, environment.name)
+    with installation.target(environment.name) as address:
+        restored = restore_new(chosen, address, arguments.database, say=say)
+    return Answer(
+        f"{chosen.id} restored into {restored.dbname}; rows and content are those of the manifest",
+        {"backup": chosen.id, "database": restored.dbname},
+    )
+
+
+def _choose(name: str, installation: Installation, environment: str) -> Backup:
+    from wedsync_db.backup.store import list_backups
+
+    found = list_backups(installation.home.backups(environment))
+    chosen = found[-1] if name == "newest" and found else next((b for b in found if b.id == name), None)
+    if chosen is None:
+        raise UsageError(f"no backup {name} of {environment}", hint=f"`backups {environment}` lists them.")
+    return chosen
+
+
+def _line(one: Backup) -> str:
+    held = one.manifest
+    rows = sum(r.rows for r in held.relations)
+    stored = sum(length for length, _ in held.files.values())
+    return f"{one.id}  {held.created_at:%Y-%m-%d %H:%M:%S %Z}  {len(held.relations)} tables  {rows:,} rows  {size(stored)}"
+
+
+def _summary(one: Backup) -> dict[str, object]:
+    held = one.manifest
+    return {
+        "id": one.id,
+        "path": one.path,
+        "created_at": held.created_at,
+        "tables": len(held.relations),
+        "rows": sum(r.rows for r in held.relations),
+        "bytes": sum(length for length, _ in held.files.values()),
+        "fingerprint": held.fingerprint,
+    }

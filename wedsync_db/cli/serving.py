@@ -1,0 +1,173 @@
+"""`up`: the Prefect server, a work pool, the deployments of prefect.yaml and a worker, until Ctrl-C.
+
+Prefect is only started here, as programs of its own; this process never imports it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from wedsync_db.cli.answer import Answer
+from wedsync_db.cli.terminal import say
+from wedsync_db.errors import Refused, WedsyncError
+from wedsync_db.installation import Installation
+from wedsync_db.postgres.cluster import embedded, embedded_exists
+
+POOL = "wedsync-db"
+_LOOPBACK = "127.0.0.1"
+_START_SECONDS = 90
+_STOP_SECONDS = 15  # the worker is given this long to let its runs record where they are
+_POLL_SECONDS = 0.2
+
+
+def up(arguments: argparse.Namespace, installation: Installation) -> Answer:
+    """Start everything, print the address, and stop everything when interrupted.
+
+    Raises:
+        Refused: the port is in use.
+        WedsyncError: a part does not start; says which log tells why.
+    """
+    home = installation.home.ensure()
+    address = f"http://{_LOOPBACK}:{_free(arguments.port)}"
+    environ = {**os.environ, "PREFECT_HOME": str(home.prefect), "PREFECT_API_URL": f"{address}/api", **_QUIET}
+    with ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _interrupt))
+        for major in _majors(installation):
+            stack.enter_context(embedded(home, major))  # so that a run does not have to start its server
+        say("starting the Prefect server …")
+        server = ("server", "start", "--host", _LOOPBACK, "--port", str(arguments.port))
+        serving = stack.enter_context(_program(server, environ, home.prefect / "server.log", installation.checkout))
+        _wait_for(f"{address}/api/health", serving, home.prefect / "server.log")
+        say("registering the work pool and the deployments …")
+        if _prefect(("work-pool", "inspect", POOL), environ, installation.checkout) != 0:
+            _must(("work-pool", "create", POOL, "--type", "process"), environ, installation.checkout)
+        _must(("--no-prompt", "deploy", "--all"), environ, installation.checkout)
+        worker = ("worker", "start", "--pool", POOL, "--type", "process", "--name", "local")
+        working = stack.enter_context(_program(worker, environ, home.prefect / "worker.log", installation.checkout))
+        say(f"Prefect UI: {address}\nlogs: {home.prefect}/server.log, worker.log\nCtrl-C stops server and worker.")
+        ended = _watch({"server": serving, "worker": working})
+    if ended:
+        raise WedsyncError(f"the Prefect {ended} ended by itself", hint=f"Its last words: {home.prefect}/{ended}.log")
+    return Answer("stopped", {"stopped": True})
+
+
+_QUIET = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    # a lease in memory outlives its holder and blocks the deployment until the server is restarted
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "wedsync_db",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
+
+
+def _free(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, port))
+        except OSError:
+            raise Refused(
+                f"port {port} is in use on this machine",
+                hint="Another `up` may be running. `up --port N` takes another port.",
+            ) from None
+    return port
+
+
+def _majors(installation: Installation) -> set[int]:
+    majors = {e.embedded_major for e in installation.environments().values() if e.embedded_major}
+    return {m for m in majors if embedded_exists(installation.home, m)}
+
+
+def _command(arguments: tuple[str, ...]) -> list[str]:
+    return [sys.executable, "-m", "prefect", *arguments]
+
+
+@contextmanager
+def _program(
+    arguments: tuple[str, ...], environ: Mapping[str, str], log: Path, checkout: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A part of Prefect in a session of its own, so that Ctrl-C reaches us alone and we end it in order."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            _command(arguments),
+            env=dict(environ),
+            cwd=checkout,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 our own address on loopback
+                return
+        except OSError:
+            time.sleep(_POLL_SECONDS)
+    raise WedsyncError("the Prefect server does not answer", hint=f"Its last words: {log}")
+
+
+def _prefect(arguments: tuple[str, ...], environ: Mapping[str, str], checkout: Path) -> int:
+    return _run(arguments, environ, checkout).returncode
+
+
+def _must(arguments: tuple[str, ...], environ: Mapping[str, str], checkout: Path) -> None:
+    done = _run(arguments, environ, checkout)
+    if done.returncode:
+        said = done.stdout.strip().splitlines() or ["nothing"]
+        raise WedsyncError(f"prefect {' '.join(arguments)} failed: {said[-1]}")
+
+
+def _run(
+    arguments: tuple[str, ...], environ: Mapping[str, str], checkout: Path
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        _command(arguments),
+        env=dict(environ),
+        cwd=checkout,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def _watch(parts: Mapping[str, subprocess.Popen[bytes]]) -> str | None:
+    """Wait until we are interrupted (None) or a part ends by itself (its name)."""
+    try:
+        while True:
+            for name, process in parts.items():
+                if process.poll() is not None:
+                    return name
+            time.sleep(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        say("stopping …")
+        return None
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
