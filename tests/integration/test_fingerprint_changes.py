@@ -81,10 +81,10 @@ CHANGES = {
         "drop table app.log_2027",
     ),
     "partition bounds": (
-        "alter table app.log detach partition app.log_2026;"
-        "alter table app.log attach partition app.log_2026 for values from ('2026-01-01') to ('2026-07-01')",
-        "alter table app.log detach partition app.log_2026;"
-        "alter table app.log attach partition app.log_2026 for values from ('2026-01-01') to ('2027-01-01')",
+        """alter table app.log detach partition app.log_2026;
+        alter table app.log attach partition app.log_2026 for values from ('2026-01-01') to ('2026-07-01')""",
+        """alter table app.log detach partition app.log_2026;
+        alter table app.log attach partition app.log_2026 for values from ('2026-01-01') to ('2027-01-01')""",
     ),
     "detached partition": (
         "alter table app.log detach partition app.log_2026",
@@ -145,10 +145,10 @@ CHANGES = {
         "alter table app.guest drop constraint f",
     ),
     "on delete": (
-        "alter table app.guest drop constraint guest_org_id_fkey;"
-        "alter table app.guest add constraint guest_org_id_fkey foreign key (org_id) references app.org on delete cascade",
-        "alter table app.guest drop constraint guest_org_id_fkey;"
-        "alter table app.guest add constraint guest_org_id_fkey foreign key (org_id) references app.org",
+        """alter table app.guest drop constraint guest_org_id_fkey;
+        alter table app.guest add constraint guest_org_id_fkey foreign key (org_id) references app.org on delete cascade""",
+        """alter table app.guest drop constraint guest_org_id_fkey;
+        alter table app.guest add constraint guest_org_id_fkey foreign key (org_id) references app.org""",
     ),
     "index": ("create index i on app.org (slug)", "drop index app.i"),
     "partial index": (
@@ -258,8 +258,8 @@ CHANGES = {
         "alter publication pub drop tables in schema app",
     ),
     "event trigger": (
-        "create function app.ev() returns event_trigger language plpgsql as 'begin end';"
-        "create event trigger ev on ddl_command_end execute function app.ev()",
+        """create function app.ev() returns event_trigger language plpgsql as 'begin end';
+        create event trigger ev on ddl_command_end execute function app.ev()""",
         "drop event trigger ev; drop function app.ev()",
     ),
     "extended statistics": (
@@ -298,8 +298,8 @@ CHANGES = {
         "drop conversion app.conv",
     ),
     "foreign data": (
-        "create foreign data wrapper w; create server s foreign data wrapper w;"
-        "create foreign table app.ft (id int) server s; create user mapping for public server s",
+        """create foreign data wrapper w; create server s foreign data wrapper w;
+        create foreign table app.ft (id int) server s; create user mapping for public server s""",
         "drop foreign data wrapper w cascade",
     ),
     "foreign server option": (
@@ -347,7 +347,7 @@ def test_an_enum_label_is_seen(base):
     "statement",
     [
         "select nextval('app.number')",
-        "insert into app.org (name) values ('x')",
+        "insert into app.org (name, slug) values ('x', 'x')",
         "refresh materialized view app.counts",
         "create temp table t (id int primary key)",
         "create schema if not exists wedsync_db; create table if not exists wedsync_db.ledger (id int primary key)",

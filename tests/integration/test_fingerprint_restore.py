@@ -15,7 +15,8 @@ create schema app;
 create type app.mood as enum ('sad', 'ok');
 alter type app.mood add value 'so-so' before 'ok';
 create domain app.email as text not null constraint has_at check (value like '%@%');
-create table app.org (id bigint generated always as identity primary key, name text not null, gone int, slug text collate "C");
+create table app.org (
+  id bigint generated always as identity primary key, name text not null, gone int, slug text collate "C");
 alter table app.org drop gone;
 alter table app.org add extra int not null default 7;
 alter table app.org rename to organisation;
@@ -32,7 +33,8 @@ create index on app.guest using btree (lower(email)) where seats > 1;
 alter table app.guest enable row level security, force row level security;
 create policy mine on app.guest for select to public using (org_id = 1);
 create function app.touch() returns trigger language plpgsql as 'begin return new; end';
-create trigger touch before update of email on app.guest for each row when (old.email <> new.email) execute function app.touch();
+create trigger touch before update of email on app.guest for each row
+  when (old.email <> new.email) execute function app.touch();
 alter table app.guest disable trigger touch;
 create table app.log (id bigint not null, at timestamptz not null default '2026-01-01 12:00+00', what text,
                       constraint log_pk primary key (id, at)) partition by range (at);
@@ -56,12 +58,13 @@ create publication pub for table app.guest where (seats > 1), app.organisation (
 revoke execute on function app.touch() from public;
 grant select (email), update on app.guest to pg_monitor with grant option;
 grant usage on schema app to public;
-revoke all on app.organisation from wedsync;
+revoke delete on app.organisation from wedsync;
 alter default privileges in schema app grant select on tables to pg_monitor;
 alter default privileges revoke execute on functions from public;
 comment on column app.guest.email is 'where to write';
 comment on policy mine on app.guest is 'tenants';
-alter table app.organisation alter slug set statistics 300, alter slug set (n_distinct = -0.5), alter slug set storage external;
+alter table app.organisation alter slug set statistics 300, alter slug set (n_distinct = -0.5),
+  alter slug set storage external;
 alter table app.organisation replica identity full;
 alter table app.organisation set (fillfactor = 80, toast.autovacuum_enabled = false);
 """
