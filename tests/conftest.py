@@ -1,9 +1,10 @@
-"""Servers and databases for the tests: one server of each major a session, each test database from a template."""
+"""Servers and databases for the tests: one server of each major a session, each test with a database of its own."""
 
 from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,13 +14,28 @@ from psycopg import sql
 
 for name in [n for n in os.environ if n.startswith(("WEDSYNC_", "PREFECT_", "PG"))]:
     del os.environ[name]
-os.environ["DO_NOT_TRACK"] = "1"
 
-from wedsync_db.postgres.cluster import Cluster, binaries_of, scratch  # noqa: E402
+from tests.support.case import Case, database, environ_of, write_settings  # noqa: E402
+from wedsync_db.home import Home  # noqa: E402
+from wedsync_db.installation import CHECKOUT, Installation  # noqa: E402
+from wedsync_db.postgres.cluster import Cluster, scratch  # noqa: E402
 from wedsync_db.postgres.session import Address, session  # noqa: E402
 
-MAJORS = tuple(m for m in (15, 16, 18) if binaries_of(m))
+# all of this must be there before prefect and tasks.names are imported: where results go, and the names in the forms
+_BASE = Path(tempfile.mkdtemp(prefix="wedsync-tests-"))
+os.environ |= {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_HOME": str(_BASE / "prefect"),
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    "WEDSYNC_ENVIRONMENTS": str(write_settings(_BASE)),
+}
 _numbers = itertools.count(1)
+
+
+def pytest_unconfigure():
+    """Leave nothing behind."""
+    shutil.rmtree(_BASE, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +54,7 @@ def clusters():
 
 @pytest.fixture(params=[18])
 def major(request) -> int:
-    """18 unless a test asks for all: `@pytest.mark.parametrize("major", MAJORS, indirect=True)`."""
+    """18 unless a test asks for all: tests.support.majors.every_major."""
     return request.param
 
 
@@ -48,10 +64,14 @@ def cluster(clusters, major) -> Cluster:
     return clusters(major)
 
 
+def _name() -> str:
+    return f"test_{os.getpid()}_{next(_numbers)}"
+
+
 @pytest.fixture
 def address(cluster) -> Address:
     """A fresh, empty database, owned by the superuser, dropped after the test."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
+    name = _name()
     _admin(cluster, sql.SQL("create database {}").format(sql.Identifier(name)))
     yield cluster.address(name)
     _admin(cluster, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
@@ -70,6 +90,34 @@ def _admin(cluster: Cluster, statement) -> None:
 
 
 @pytest.fixture
-def home(tmp_path) -> Path:
-    """A state folder of its own."""
-    return Path(tempfile.mkdtemp(dir=tmp_path))
+def home() -> Home:
+    """A state folder of its own, where a server's account can reach it (pytest's tmp_path is closed to others)."""
+    folder = Path(tempfile.mkdtemp(prefix="wedsync-home-"))
+    folder.chmod(0o711)
+    yield Home(folder / "home").ensure()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def case(cluster, home, tmp_path, monkeypatch) -> Case:
+    """A target with an ordinary deployer, a settings file and a folder for migrations; the process works on it."""
+    (tmp_path / "migrations").mkdir()
+    write_settings(tmp_path)
+    with database(cluster, _name()) as address:
+        environ = environ_of(tmp_path, home.path, address)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        yield Case(tmp_path, address, cluster.address(address.dbname), Installation(CHECKOUT, dict(os.environ)))
+
+
+@pytest.fixture(scope="session")
+def prefect_server():
+    """A temporary Prefect server for the session, without the heartbeat that costs each run a second."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    with (
+        prefect_test_harness(server_startup_timeout=90),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield
