@@ -1,0 +1,1 @@
+"""Made-up suppliers and weddings, the same on every machine: for the demo, for rehearsals from empty, and for load."""
