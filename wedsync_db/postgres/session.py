@@ -1,9 +1,9 @@
-"""Sessions with a server: every one named, bounded in time, and cancelled on the server when its client is interrupted."""
+"""Sessions with a server: each named, bounded in time, and cancelled on the server when its client is interrupted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import psycopg
@@ -11,7 +11,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 
-from wedsync_db.errors import Unreachable
+from wedsync_db.errors import Unreachable, UsageError
+from wedsync_db.postgres.connect_errors import explain
+from wedsync_db.redact import redact, register_secret
 
 CONNECT_TIMEOUT_SECONDS = 10
 _CANCEL_TIMEOUT_SECONDS = 5.0
@@ -39,7 +41,7 @@ class Address:
         return replace(self, dbname=dbname)
 
     def conninfo(self, **extra: str | int) -> str:
-        """The libpq connection string, with the password in it: for psycopg only, never for a process argument or a log."""
+        """The libpq connection string with the password in it: only for psycopg, never for an argument or a log."""
         known: dict[str, str | int] = {
             "host": self.host,
             "port": self.port,
@@ -75,6 +77,7 @@ def session(
 
     Raises:
         Unreachable: the server cannot be reached or does not let us in.
+        Refused: a pooler answers that takes no settings, or the server is far too old.
     """
     connection = connect(
         address,
@@ -106,6 +109,7 @@ def connect(
 
     Raises:
         Unreachable: the server cannot be reached or does not let us in.
+        Refused: a pooler answers that takes no settings, or the server is far too old.
     """
     options = {
         "client_connection_check_interval": "1000",  # ms; ends the backend of a client that was killed
@@ -113,39 +117,57 @@ def connect(
         "statement_timeout": str(statement_timeout_ms),
         **(settings or {}),
     }
+    if address.password:
+        register_secret(address.password)
     packed = " ".join(f"-c {name}={_escape(value)}" for name, value in options.items())
-    conninfo = address.conninfo(application_name=f"wedsync-db/{purpose}", options=packed)
+    # the URL's own options stay (some providers route by them); ours come last and win
+    connection = _open(address, purpose, f"{address.parameters.get('options', '')} {packed}".strip())
     try:
-        connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
+        _become(connection, address)
+        connection.autocommit = autocommit
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _open(address: Address, purpose: str, options: str) -> psycopg.Connection:
+    try:
+        conninfo = address.conninfo(application_name=f"wedsync-db/{purpose}", options=options)
+        return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
     except psycopg.OperationalError as error:
+        raise explain(str(error), str(address)) from None
+    except psycopg.ProgrammingError as error:
+        raise UsageError(
+            f"the address of {address} is not valid: {redact(str(error).strip())}",
+            hint="See the URL's part after the ?",
+        ) from None
+
+
+def _become(connection: psycopg.Connection, address: Address) -> None:
+    try:
+        if address.session_authorization:
+            name = sql.Identifier(address.session_authorization)
+            connection.execute(sql.SQL("set session authorization {}").format(name))
+        if address.role:
+            connection.execute(sql.SQL("set role {}").format(sql.Identifier(address.role)))
+    except psycopg.Error as error:
+        wanted = address.role or address.session_authorization
         raise Unreachable(
-            f"no session with {address}: {_first_line(error)}",
-            hint="Is the server running, and are host, port, user and password right?",
+            f"{address} cannot act as role {wanted}: {error.diag.message_primary}",
+            hint=f"Create the role, or: grant {wanted} to {address.user}",
             sqlstate=error.sqlstate,
         ) from None
-    if address.session_authorization:
-        connection.execute(sql.SQL("set session authorization {}").format(sql.Identifier(address.session_authorization)))
-    if address.role:
-        connection.execute(sql.SQL("set role {}").format(sql.Identifier(address.role)))
-    connection.autocommit = autocommit
-    return connection
 
 
 def cancel_running(connection: psycopg.Connection) -> None:
     """Ask the server to cancel what this session is doing, if it is doing anything. Never raises."""
     if connection.closed or connection.info.transaction_status is not TransactionStatus.ACTIVE:
         return
-    try:
+    # should it fail, client_connection_check_interval ends the backend a second after we close
+    with suppress(psycopg.Error):
         connection.cancel_safe(timeout=_CANCEL_TIMEOUT_SECONDS)
-    except psycopg.Error:
-        pass  # client_connection_check_interval ends the backend a second after we close
 
 
 def _escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace(" ", "\\ ")
-
-
-def _first_line(error: psycopg.Error) -> str:
-    """The server's own first line, without the connection details libpq puts before it."""
-    text = str(error).strip().splitlines() or ["unknown error"]
-    return text[0].rpartition("FATAL:")[2].strip() or text[0]

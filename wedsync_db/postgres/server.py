@@ -1,0 +1,69 @@
+"""What a server says about itself, and whether we really talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from wedsync_db.errors import Refused
+from wedsync_db.model import ServerFacts
+from wedsync_db.postgres.queries import query
+from wedsync_db.settings import SUPPORTED_MAJORS
+
+_ASKED_TWICE = 2  # statements of their own transaction, which a transaction pooler may send to two backends
+
+
+def server_facts(connection: psycopg.Connection) -> ServerFacts:
+    """Version, identity and role of this session.
+
+    Raises:
+        Refused: this role may not ask which cluster it is, so that a copy could not be told from the original.
+    """
+    try:
+        row = connection.cursor(row_factory=tuple_row).execute(query("server", "facts")).fetchone()
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Refused(
+            f"the server does not tell this role which cluster it is: {error.diag.message_primary}",
+            hint="grant execute on function pg_control_system(), pg_control_checkpoint() to the role",
+            sqlstate=error.sqlstate,
+        ) from None
+    if row is None:
+        raise Refused("the server does not show this role its own database", hint="pg_database must be readable")
+    return ServerFacts(*row)
+
+
+def require_supported(facts: ServerFacts) -> None:
+    """Make sure that this version is one we were tested with.
+
+    Raises:
+        Refused: it is not.
+    """
+    if facts.major not in SUPPORTED_MAJORS:
+        raise Refused(
+            f"the server is PostgreSQL {facts.major}, {SUPPORTED_MAJORS[0]} to {SUPPORTED_MAJORS[-1]} are supported",
+            hint="Upgrade the server" if facts.major < SUPPORTED_MAJORS[0] else "Upgrade wedsync-db",
+        )
+
+
+def is_pooled(connection: psycopg.Connection) -> bool:
+    """Whether a pooler stands between us and the server; ask outside a transaction.
+
+    A pooler makes up the process number it gives at login, so that it differs from the backend's; and a transaction
+    pooler may give the next transaction to another backend. (Session pooling counts, too: it answers like this.)
+    """
+    told = connection.info.backend_pid
+    return told <= 0 or any(pid != told for pid in _backend_pids(connection))
+
+
+def lost_settings(connection: psycopg.Connection) -> tuple[str, ...]:
+    """The timeouts this session asked for at start-up and did not get, as behind a pooler that ignores them."""
+    rows = connection.cursor(row_factory=tuple_row).execute(query("server", "lost_settings"))
+    return tuple(name for (name,) in rows)
+
+
+def _backend_pids(connection: psycopg.Connection) -> Iterable[int]:
+    for _ in range(_ASKED_TWICE):
+        row = connection.cursor(row_factory=tuple_row).execute(query("server", "backend_pid")).fetchone()
+        yield row[0] if row else 0
