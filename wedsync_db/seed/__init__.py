@@ -1,1 +1,5 @@
 """Made-up suppliers and weddings, the same on every machine: for the demo, for rehearsals from empty, and for load."""
+
+from wedsync_db.seed.load import SEED, seed
+
+__all__ = ["SEED", "seed"]

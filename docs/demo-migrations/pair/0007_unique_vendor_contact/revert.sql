@@ -1,0 +1,1 @@
+drop index public.wedding_vendors_contact_key;
