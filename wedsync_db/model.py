@@ -277,6 +277,7 @@ class Manifest:
     fingerprint: str
     database_bytes: int
     seconds: float
+    large_objects: int = 0  # how many; their content is proven by the files' checksums only
 
 
 @dataclass(frozen=True, slots=True)
