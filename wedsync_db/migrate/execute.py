@@ -11,7 +11,7 @@ from typing import Protocol
 import psycopg
 
 from wedsync_db.errors import MigrationFailed, VerifyFailed
-from wedsync_db.migrate.explain import explain, label, place
+from wedsync_db.migrate.explain import explain, place
 from wedsync_db.model import Script, Statement
 
 
@@ -74,8 +74,7 @@ def run_verify(connection: psycopg.Connection, script: Script) -> None:
         except psycopg.Error as error:
             raise explain(error, script, statement, VerifyFailed) from None
         if said_no:
-            line, column = place(script, statement, None)
             raise VerifyFailed(
-                f"{label(script)}:{line}:{column}: the check says no (false or NULL in its first column)",
+                f"{place(script, statement)}: the check says no (false or NULL in its first column)",
                 hint="The migration did not do what its author expects; it was undone.",
             )

@@ -13,13 +13,13 @@ import psycopg
 
 from wedsync_db.errors import LockTimeout, MigrationFailed
 from wedsync_db.model import Script, Statement
+from wedsync_db.postgres.excerpt import excerpt, position
 
 _Failure = TypeVar("_Failure", bound=MigrationFailed)
 
 # from the first opening to the last closing quote: the value may hold quotes itself; messages may be translated
 _QUOTED = re.compile("[\"'\u201c\u201e\u00ab\u2018].*[\"'\u201d\u201c\u00bb\u2019]")
 _HEX = re.compile(r"0x[0-9a-fA-F]{2}( 0x[0-9a-fA-F]{2})*")
-_EXCERPT_COLUMNS = 160
 
 
 def explain(error: psycopg.Error, script: Script, statement: Statement, kind: type[_Failure]) -> MigrationFailed:
@@ -27,14 +27,13 @@ def explain(error: psycopg.Error, script: Script, statement: Statement, kind: ty
 
     `kind` unless PostgreSQL says that a lock was not to be had: that is always LockTimeout.
     """
-    position = error.diag.statement_position
-    line, column = place(script, statement, int(position) if position else None)
+    where = error.diag.statement_position
     failure: type[MigrationFailed] = LockTimeout if error.sqlstate == "55P03" else kind
     return failure(
-        f"{label(script)}:{line}:{column}: {describe(error)}",
+        f"{place(script, statement, int(where or 1))}: {describe(error)}",
         hint=_hint(error),
         sqlstate=error.sqlstate,
-        excerpt=excerpt(script, line, column) if position else "",
+        excerpt=excerpt(script.text, statement.offset + int(where) - 1) if where else "",
     )
 
 
@@ -55,18 +54,10 @@ def label(script: Script) -> str:
     return f"{script.path.parent.name}/{script.path.name}"
 
 
-def place(script: Script, statement: Statement, position: int | None) -> tuple[int, int]:
-    """Line and column in the file, from 1, of a character of the statement, also from 1; None: of its start."""
-    offset = statement.offset + (position or 1) - 1
-    start = script.text.rfind("\n", 0, offset) + 1
-    return script.text.count("\n", 0, offset) + 1, offset - start + 1
-
-
-def excerpt(script: Script, line: int, column: int) -> str:
-    """That line of the file with a caret under the column; a long line is cut around it."""
-    text = script.text.split("\n")[line - 1].rstrip("\r").replace("\t", " ")
-    cut = max(0, column - 1 - _EXCERPT_COLUMNS // 2) if len(text) > _EXCERPT_COLUMNS else 0
-    return f"{text[cut : cut + _EXCERPT_COLUMNS]}\n{' ' * (column - 1 - cut)}^"
+def place(script: Script, statement: Statement, character: int = 1) -> str:
+    """Where a character of the statement (from 1) stands: `0002_x/deploy.sql:12:5`."""
+    line, column = position(script.text, statement.offset + character - 1)
+    return f"{label(script)}:{line}:{column}"
 
 
 def _hint(error: psycopg.Error) -> str:

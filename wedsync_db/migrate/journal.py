@@ -33,6 +33,7 @@ from wedsync_db.model import (
 from wedsync_db.postgres.queries import query
 
 Direction = Literal["deploy", "revert"]
+Ended = Literal["done", "failed"]
 _END_BACKEND_SECONDS = 10.0
 
 
@@ -167,7 +168,7 @@ def finish_step(
     *,
     direction: Direction,
     statement: int | None,
-    status: Literal["done", "failed"] = "done",
+    status: Ended = "done",
 ) -> None:
     """Note how a started step ended."""
     values = {"id": deployment.id, "migration": migration, "direction": direction, "statement": statement}

@@ -1,0 +1,54 @@
+"""Which migrations commit together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+from wedsync_db.model import Migration, MigrationProof, Plan
+
+Group = tuple[Migration, ...]
+
+# Half of the default lock table (64 max_locks_per_transaction x 100 max_connections): a transaction that fills it makes
+# the statements of *other* sessions fail. A table with key and TOAST takes five entries, what only names it none.
+_LOCK_ENTRIES = 3200
+_ENTRIES_OF = {"CreateStmt": 5, "CommentStmt": 0, "InsertStmt": 1, "VariableSetStmt": 0, "GrantStmt": 0}
+_ENTRIES_OTHERWISE = 1
+
+
+def groups(plan: Plan, proofs: Sequence[MigrationProof], atomic: str, hold_budget: float) -> tuple[Group, ...]:
+    """The pending migrations as transactions, in order.
+
+    With `atomic` "deployment" a run of transactional migrations is one transaction if the locks, which are taken at its
+    start, are held no longer than `hold_budget` seconds by the rehearsal's measure; else each is its own. What was not
+    rehearsed counts as nothing. A run that would take more than half of a default server's lock table is cut all the
+    same. A non-transactional migration is always alone.
+    """
+    by_id = {p.migration: p for p in proofs}
+    return tuple(_groups(plan.pending, by_id, atomic, hold_budget))
+
+
+def hold_seconds(group: Group, proofs: Mapping[str, MigrationProof]) -> float:
+    """How long locks on what is there before would be held if these committed together: all of it, or nothing."""
+    known = [proofs[m.id] for m in group if m.id in proofs]
+    return sum(p.seconds_up for p in known) if any(p.locks for p in known) else 0.0
+
+
+def _groups(pending: Group, proofs: Mapping[str, MigrationProof], atomic: str, hold_budget: float) -> Iterator[Group]:
+    for transactional, run in groupby(pending, key=lambda m: m.transactional):
+        members = tuple(run)
+        if transactional and atomic == "deployment" and hold_seconds(members, proofs) <= hold_budget:
+            yield from _within_lock_table(members)
+        else:
+            yield from ((m,) for m in members)
+
+
+def _within_lock_table(run: Group) -> Iterator[Group]:
+    start, entries = 0, 0
+    for index, migration in enumerate(run):
+        more = sum(_ENTRIES_OF.get(s.kind, _ENTRIES_OTHERWISE) for s in migration.deploy.statements)
+        if index > start and entries + more > _LOCK_ENTRIES:
+            yield run[start:index]
+            start, entries = index, 0
+        entries += more
+    yield run[start:]

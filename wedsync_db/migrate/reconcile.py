@@ -1,0 +1,112 @@
+"""What the catalog says about a statement that ran outside a transaction: done, to be run, or not to be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from wedsync_db.errors import MigrationFailed
+from wedsync_db.migrate.explain import place
+from wedsync_db.model import Script, Statement
+from wedsync_db.postgres.parse import Fields, tree
+from wedsync_db.postgres.queries import query
+
+_REPEATABLE = frozenset({"ReindexStmt", "VacuumStmt", "ClusterStmt"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    name: str  # quoted, with its schema
+    of_table: bool
+    usable: bool
+
+
+def settled(connection: psycopg.Connection, statement: Statement) -> bool | None:
+    """Whether a statement that was started had its effect: True done, False to be run (again), None not to be known."""
+    if statement.kind == "IndexStmt":
+        index = _index(connection, statement)
+        return None if _unnamed(statement) else index is not None and index.of_table and index.usable
+    if statement.kind == "DropStmt":
+        return not any(_exists(connection, name) for name in _dropped(statement))
+    return False if statement.kind in _REPEATABLE else None
+
+
+def clear(connection: psycopg.Connection, script: Script, statement: Statement, *, ours: bool) -> None:
+    """Drop what an earlier try of this statement left: its invalid index, or REINDEX CONCURRENTLY's.
+
+    Raises:
+        MigrationFailed: there is an invalid index of that name, and the journal does not know it as ours.
+    """
+    if statement.kind == "ReindexStmt" and ours:
+        for name in _leftovers(connection, statement):
+            _drop(connection, name)
+    index = _index(connection, statement) if statement.kind == "IndexStmt" else None
+    if index is None or index.usable or not index.of_table:
+        return
+    if not ours:
+        raise MigrationFailed(
+            f"{place(script, statement)}: an invalid index {index.name} is there, and not of our making",
+            hint=f"Look whose it is, then: drop index concurrently {index.name}",
+        )
+    _drop(connection, index.name)
+
+
+def require_usable(connection: psycopg.Connection, script: Script, statement: Statement) -> None:
+    """After CREATE INDEX, whatever IF NOT EXISTS skipped: the index is there, on that table, and valid.
+
+    Raises:
+        MigrationFailed: it is not.
+    """
+    if statement.kind != "IndexStmt" or _unnamed(statement):
+        return
+    index = _index(connection, statement)
+    if index is None or not index.of_table or not index.usable:
+        what = index.name if index else "the index"
+        raise MigrationFailed(
+            f"{place(script, statement)}: {what} is not a valid index of that table afterwards",
+            hint="IF NOT EXISTS skipped another one of that name, or its build was interrupted.",
+        )
+
+
+def _index(connection: psycopg.Connection, statement: Statement) -> _Index | None:
+    fields = tree(statement).fields
+    values = [fields.get("idxname", ""), _relation(fields["relation"])]
+    row = connection.execute(query("reconcile", "index"), values).fetchone()
+    return _Index(*row) if row else None
+
+
+def _unnamed(statement: Statement) -> bool:
+    return not tree(statement).fields.get("idxname")
+
+
+def _dropped(statement: Statement) -> list[str]:
+    objects = tree(statement).fields["objects"]
+    return [_quoted(part["String"]["sval"] for part in item["List"]["items"]) for item in objects]
+
+
+def _leftovers(connection: psycopg.Connection, statement: Statement) -> list[str]:
+    relation = tree(statement).fields.get("relation")
+    if relation is None:  # a schema or the whole database: what is found there need not be ours
+        return []
+    return [row[0] for row in connection.execute(query("reconcile", "leftovers"), {"relation": _relation(relation)})]
+
+
+def _exists(connection: psycopg.Connection, name: str) -> bool:
+    row = connection.execute(query("reconcile", "exists"), [name]).fetchone()
+    return bool(row and row[0])
+
+
+def _drop(connection: psycopg.Connection, name: str) -> None:
+    # the name comes quoted from the catalog
+    connection.execute(sql.SQL("drop index concurrently if exists " + name))
+
+
+def _relation(node: Fields) -> str:
+    return _quoted(part for part in (node.get("schemaname"), node["relname"]) if part)
+
+
+def _quoted(parts: Iterable[str]) -> str:
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
