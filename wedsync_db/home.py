@@ -19,6 +19,7 @@ from wedsync_db.postgres.account import can_enter, server_account
 
 # where root keeps what an unprivileged server must reach, when the checkout is out of that server's reach
 SHARED = Path("/var/lib/wedsync-db")
+DEFAULT_NAME = ".wedsync"
 _PRIVATE = 0o700
 _TRAVERSABLE = 0o710  # root's, with the group of the account that servers run under
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -55,15 +56,20 @@ class Home:
         return self.path / "backups" / environment
 
     def ensure(self) -> Home:
-        """Create what is missing, private to us; servers' folders open to their account only. Existing modes stay.
+        """Create what is missing, private to us; servers' folders open to their account only.
+
+        Everything inside is ours and is closed again where it was made too open. The folder itself only if its name is
+        one of our own: $WEDSYNC_HOME may name any folder by mistake.
 
         Raises:
             Refused: the folder is not ours, others can write to it, or the server's account cannot enter it.
         """
         account = server_account(self.path)
         group = account.pw_gid if account else None
-        for path in (self.path, self.pg, self.scratch):
-            _make(path, _PRIVATE if group is None else _TRAVERSABLE, group)
+        passable = _PRIVATE if group is None else _TRAVERSABLE
+        _make(self.path, passable, group, adjust=self.path.name == DEFAULT_NAME or self.path.parent == SHARED)
+        for path in (self.pg, self.scratch):
+            _make(path, passable, group)
         for path in (self.reports, self.prefect, self.path / "backups"):
             _make(path, _PRIVATE, None)
         if account and not can_enter(self.pg, account):
@@ -90,32 +96,47 @@ def state_home(checkout: Path, environ: Mapping[str, str]) -> Home:
         return Home(path)
     checkout = checkout.resolve()
     if can_enter(checkout, server_account()):
-        return Home(checkout / ".wedsync")
+        return Home(checkout / DEFAULT_NAME)
     return Home(SHARED / hashlib.sha256(os.fsencode(checkout)).hexdigest()[:16])
 
 
-def _make(path: Path, mode: int, group: int | None) -> None:
-    """Create a folder complete with mode and group under a temporary name, so that nobody sees it half open.
+def _make(path: Path, mode: int, group: int | None, *, adjust: bool = True) -> None:
+    """Create a folder, or see to it that the one there is ours alone; `adjust` gives that one the mode and group too.
 
     Raises:
         Refused: it cannot be created, or what is there is not ours alone.
     """
     try:
         if not path.exists():
-            make_passage(path.parent)
-            fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-            if group is not None:
-                os.chown(fresh, -1, group)
-            fresh.chmod(mode)
-            with suppress(OSError):  # another process was first
-                fresh.rename(path)
-            if fresh.exists():
-                fresh.rmdir()
+            _create(path, mode, group)
         check_private(path, os.geteuid(), forbidden=_WRITABLE_BY_OTHERS)
+        if adjust:
+            _set(path, mode, group)
     except OSError as error:
         raise Refused(
             f"the state folder {path} cannot be used: {error.strerror}", hint="Set WEDSYNC_HOME to a folder of yours."
         ) from None
+
+
+def _create(path: Path, mode: int, group: int | None) -> None:
+    """Create a folder complete with mode and group under a temporary name, so that nobody sees it half open."""
+    make_passage(path.parent)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    _set(fresh, mode, group)
+    try:
+        fresh.rename(path)
+    except OSError:
+        fresh.rmdir()
+        if not path.exists():  # otherwise another process was first
+            raise
+
+
+def _set(path: Path, mode: int, group: int | None) -> None:
+    status = path.stat()
+    if group is not None and status.st_gid != group:
+        os.chown(path, -1, group)
+    if stat.S_IMODE(status.st_mode) != mode:
+        path.chmod(mode)
 
 
 def make_passage(path: Path) -> None:

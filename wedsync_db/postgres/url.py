@@ -39,21 +39,22 @@ def address_from_url(url: str, variable: str, environ: Mapping[str, str]) -> Add
     for key, name in (("host", "host"), ("dbname", "database")):
         if not (given.get(key) or (key == "host" and given.get("hostaddr"))):
             raise UsageError(f"the variable {variable} names no {name}")
+    if not all(port.isdecimal() or not port for port in given.get("port", "").split(",")):
+        raise UsageError(f"the variable {variable} has a port that is not a number")
     return _address(given, environ)
 
 
 def _address(given: Mapping[str, str], environ: Mapping[str, str]) -> Address:
     host = given.get("host") or given["hostaddr"]
-    ports = given.get("port") or _DEFAULT_PORT
-    first, *more = ports.split(",")
+    ports = [port or _DEFAULT_PORT for port in given.get("port", "").split(",")]
     rest = {key: value for key, value in given.items() if key not in _IN_ADDRESS}
-    if more:
-        rest["port"] = ports
+    if len(set(ports)) > 1:
+        rest["port"] = ",".join(ports)
     if "," in host:
         rest.setdefault("target_session_attrs", "read-write")
     return Address(
         host=host,
-        port=int(first or _DEFAULT_PORT),
+        port=int(ports[0]),
         dbname=given["dbname"],
         user=given.get("user") or environ.get("PGUSER") or getpass.getuser(),
         password=given.get("password"),
