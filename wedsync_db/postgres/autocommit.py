@@ -26,6 +26,8 @@ def commands(fields: Fields) -> Iterator[Fields]:
 def _value(arg: Fields | None) -> Any:
     if arg is None:
         return True
+    if "TypeName" in arg:  # a bare word such as off, where the grammar takes any type's name
+        arg = arg["TypeName"]["names"][-1]
     value: dict[str, Any] = next(iter(arg.values()), {})
     plain = next((value[k] for k in ("sval", "boolval", "ival", "fval") if k in value), value or 0)
     return False if str(plain).lower() in {"off", "false", "0", "none"} else plain

@@ -101,7 +101,7 @@ def parse(text: str, path: Path | None = None) -> Parsed:
 
 
 def statements(text: str, path: Path | None = None) -> tuple[Statement, ...]:
-    """The statements of a script, each without its semicolon and the comments before it.
+    """The statements of a script, each without its semicolon and the comments before it (those inside it stay).
 
     `line` (from 1) and `offset` (in characters, from 0) are those of the first token.
 

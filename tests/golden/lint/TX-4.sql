@@ -1,0 +1,6 @@
+--- bad
+begin;
+alter table app.orders add column note text;
+commit;
+--- good
+alter table app.orders add column note text;
