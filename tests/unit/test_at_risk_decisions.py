@@ -26,8 +26,8 @@ def proof(**values) -> MigrationProof:
     return MigrationProof(**{**plain, **values})
 
 
-def migration(revert: Script | None = REVERT, loses: str | None = None) -> Migration:
-    return Migration("0001_x", 1, (), True, loses, REVERT, revert, None, None)
+def migration(revert: Script | None = REVERT) -> Migration:
+    return Migration("0001_x", 1, (), True, None, REVERT, revert, None, None)
 
 
 def test_an_exact_proof_of_this_very_script_is_a_licence():
@@ -41,7 +41,6 @@ def test_an_exact_proof_of_this_very_script_is_a_licence():
         (migration(), None, "not rehearsed"),
         (migration(), proof(licence=Licence.WEAKER, reasons=("an index is missing",)), "an index is missing"),
         (migration(), proof(licence=Licence.NONE), "not exact"),
-        (migration(loses="the notes"), proof(), "the notes"),
         (migration(), proof(revert_sha256="b" * 64), "not the one that was rehearsed"),
         (migration(), proof(revert_sha256=None), "not the one that was rehearsed"),
         (migration(Script(Path("r"), "select SetVal('s', 1)", "a" * 64, "t", ())), proof(), "setval"),

@@ -135,8 +135,6 @@ def unlicensed(migration: Migration, proof: MigrationProof | None) -> tuple[str,
     reasons = []
     if proof.licence is not Licence.EXACT:
         reasons.append(f"the revert of {migration.id} is not exact: {'; '.join(proof.reasons) or 'no reason recorded'}")
-    if migration.loses:
-        reasons.append(f"{migration.id} loses by its author's own word: {migration.loses}")
     if proof.revert_sha256 != migration.revert.sha256:
         reasons.append(f"revert.sql of {migration.id} is not the one that was rehearsed")
     if _SETVAL.search(migration.revert.text):

@@ -18,7 +18,9 @@ _REPEATABLE = frozenset({"ReindexStmt", "VacuumStmt", "ClusterStmt"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Index:
+class Index:
+    """An index as the catalog has it; `of_table` is False for one of that name on another table."""
+
     name: str  # quoted, with its schema
     of_table: bool
     usable: bool
@@ -27,7 +29,7 @@ class _Index:
 def settled(connection: psycopg.Connection, statement: Statement) -> bool | None:
     """Whether a statement that was started had its effect: True done, False to be run (again), None not to be known."""
     if statement.kind == "IndexStmt":
-        index = _index(connection, statement)
+        index = index_of(connection, statement)
         return None if _unnamed(statement) else index is not None and index.of_table and index.usable
     if statement.kind == "DropStmt":
         return not any(_exists(connection, name) for name in _dropped(statement))
@@ -42,8 +44,8 @@ def clear(connection: psycopg.Connection, script: Script, statement: Statement, 
     """
     if statement.kind == "ReindexStmt" and ours:
         for name in _leftovers(connection, statement):
-            _drop(connection, name)
-    index = _index(connection, statement) if statement.kind == "IndexStmt" else None
+            drop(connection, name)
+    index = index_of(connection, statement) if statement.kind == "IndexStmt" else None
     if index is None or index.usable or not index.of_table:
         return
     if not ours:
@@ -51,7 +53,20 @@ def clear(connection: psycopg.Connection, script: Script, statement: Statement, 
             f"{place(script, statement)}: an invalid index {index.name} is there, and not of our making",
             hint=f"Look whose it is, then: drop index concurrently {index.name}",
         )
-    _drop(connection, index.name)
+    drop(connection, index.name)
+
+
+def index_of(connection: psycopg.Connection, statement: Statement) -> Index | None:
+    """The index a CREATE INDEX makes, if one of that name is there; None for one that PostgreSQL names by itself."""
+    fields = tree(statement).fields
+    values = [fields.get("idxname", ""), _relation(fields["relation"])]
+    row = connection.execute(query("reconcile", "index"), values).fetchone()
+    return Index(*row) if row else None
+
+
+def drop(connection: psycopg.Connection, name: str) -> None:
+    """Drop an index by its quoted name, in nobody's way; one that is not there is fine."""
+    connection.execute(sql.SQL("drop index concurrently if exists " + name))
 
 
 def require_usable(connection: psycopg.Connection, script: Script, statement: Statement) -> None:
@@ -62,20 +77,13 @@ def require_usable(connection: psycopg.Connection, script: Script, statement: St
     """
     if statement.kind != "IndexStmt" or _unnamed(statement):
         return
-    index = _index(connection, statement)
+    index = index_of(connection, statement)
     if index is None or not index.of_table or not index.usable:
         what = index.name if index else "the index"
         raise MigrationFailed(
             f"{place(script, statement)}: {what} is not a valid index of that table afterwards",
             hint="IF NOT EXISTS skipped another one of that name, or its build was interrupted.",
         )
-
-
-def _index(connection: psycopg.Connection, statement: Statement) -> _Index | None:
-    fields = tree(statement).fields
-    values = [fields.get("idxname", ""), _relation(fields["relation"])]
-    row = connection.execute(query("reconcile", "index"), values).fetchone()
-    return _Index(*row) if row else None
 
 
 def _unnamed(statement: Statement) -> bool:
@@ -97,11 +105,6 @@ def _leftovers(connection: psycopg.Connection, statement: Statement) -> list[str
 def _exists(connection: psycopg.Connection, name: str) -> bool:
     row = connection.execute(query("reconcile", "exists"), [name]).fetchone()
     return bool(row and row[0])
-
-
-def _drop(connection: psycopg.Connection, name: str) -> None:
-    # the name comes quoted from the catalog
-    connection.execute(sql.SQL("drop index concurrently if exists " + name))
 
 
 def _relation(node: Fields) -> str:
