@@ -1,4 +1,4 @@
-"""Run the measurements: `python -m bench [NAME …]`. Each prints a Markdown section; all of them go to bench/results.md."""
+"""Run the measurements: `python -m bench [NAME …]`. Each prints a Markdown section; all together go to results.md."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def main(names: list[str]) -> int:
         sections.append(section)
     if not names:
         machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
-        page = f"# Measurements\n\nMade by `./dev bench` on {machine}. Ratios are within one run.\n\n" + "\n\n".join(sections)
-        (Path(__file__).parent / "results.md").write_text(page + "\n")
+        title = f"# Measurements\n\nMade by `./dev bench` on {machine}. Ratios are within one run."
+        (Path(__file__).parent / "results.md").write_text("\n\n".join([title, *sections]) + "\n")
     return 0
 
 

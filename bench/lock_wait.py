@@ -1,9 +1,10 @@
-"""How long a reader waits in front of a migration that meets a lock held for 8 seconds; budget: 20 ms longer than usual."""
+"""How long a reader waits in front of a migration that meets a lock held for 8 s; budget: 20 ms more than usual."""
 
 from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 from wedsync_db.migrate.acquire import take_locks
 from wedsync_db.model import HeldLock
@@ -25,9 +26,9 @@ def measure() -> str:
         rows = [("no migration", alone, "–")]
         for name, migrate in (("ALTER TABLE without a timeout, as every peer", _plain), ("wedsync-db", _ours)):
             waited: list[float] = []
-            longest = _longest_read(address, lambda migrate=migrate, waited=waited: waited.append(_against_holder(address, migrate)))
-            rows.append((name, longest, f"{waited[0]:.1f} s after the holder began"))
-    lines = [f"| {name} | {1000 * longest:.1f} | {1000 * (longest - alone):+.1f} | {done} |" for name, longest, done in rows]
+            meet = partial(_against_holder, address, migrate, waited)
+            rows.append((name, _longest_read(address, meet), f"{waited[0]:.1f} s after the holder began"))
+    lines = [f"| {name} | {1000 * took:.1f} | {1000 * (took - alone):+.1f} | {done} |" for name, took, done in rows]
     return "\n".join(
         [
             f"## A reader's longest wait while a migration meets a lock held for {HOLD_SECONDS:.0f} s",
@@ -66,8 +67,8 @@ def _longest_read(address: Address, meanwhile) -> float:
     return max(longest)
 
 
-def _against_holder(address: Address, migrate) -> float:
-    """Run `migrate` while another transaction reads the table for HOLD_SECONDS; seconds until it is done."""
+def _against_holder(address: Address, migrate, waited: list[float]) -> None:
+    """Run `migrate` while another transaction holds the table for HOLD_SECONDS; notes the seconds until it is done."""
     begin = time.monotonic()
     with session(address, "holder", lock_timeout_ms=0, statement_timeout_ms=0, autocommit=False) as holder:
         holder.execute("select count(*) from public.items")
@@ -76,7 +77,7 @@ def _against_holder(address: Address, migrate) -> float:
         time.sleep(HOLD_SECONDS)
         holder.rollback()
         worker.join()
-    return time.monotonic() - begin
+    waited.append(time.monotonic() - begin)
 
 
 def _plain(address: Address) -> None:
@@ -86,6 +87,7 @@ def _plain(address: Address) -> None:
 
 def _ours(address: Address) -> None:
     with session(address, "bench", autocommit=False) as connection:
-        take_locks(connection, [HeldLock("public.items", "AccessExclusiveLock", 0.0)], LockSettings(), lambda _text: None)
+        needed = [HeldLock("public.items", "AccessExclusiveLock", 0.0)]
+        take_locks(connection, needed, LockSettings(), lambda _text: None)
         connection.execute("alter table public.items add column ours text")
         connection.commit()

@@ -33,7 +33,7 @@ def measure() -> str:
                 runs[name].append(_run(command, environ))
     base = statistics.median(wall for wall, _ in runs["floor"])
     rows = [
-        f"| {name} | {statistics.median(w for w, _ in done):.2f} | {statistics.median(w for w, _ in done) / base:.2f} | {max(m for _, m in done):.0f} |"
+        f"| {name} | {(wall := statistics.median(w for w, _ in done)):.2f} | {wall / base:.2f} | {max(m for _, m in done):.0f} |"
         for name, done in runs.items()
     ]
     return "\n".join(
@@ -56,5 +56,3 @@ def _run(command: list[str], environ: dict[str, str]) -> tuple[float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode in (0, 1), command
     return time.perf_counter() - begin, usage.ru_maxrss / 1024
-
-

@@ -1,0 +1,1 @@
+"""Composition: which task comes after which. No SQL, no types."""

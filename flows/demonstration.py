@@ -70,7 +70,7 @@ def _deploy() -> None:
 
 
 def _must_fail(installation: Installation, reason: type[WedsyncError], *, written: int) -> None:
-    """A deployment that must fail does so for the right reason, and the target has what it had and what was written since."""
+    """A deployment that must fail does, for the right reason; the target has what it had and what was written since."""
     before = stage.look(installation)
     try:
         _deploy()

@@ -1,4 +1,4 @@
-"""Run a flow from the command line: recorded in Prefect like any other run, but told to the terminal in our own words."""
+"""Run a flow from the command line: recorded in Prefect like any other run, told to the terminal in our own words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from wedsync_db.cli.answer import Answer
 from wedsync_db.errors import WedsyncError
@@ -48,7 +50,7 @@ def prepare(installation: Installation) -> None:
         logger.addHandler(terminal)
 
 
-def run(call):  # type: ignore[no-untyped-def]
+def run(call: Callable[[], Any]) -> Answer:
     """Run a flow and turn its final state into an answer."""
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
@@ -59,5 +61,6 @@ def run(call):  # type: ignore[no-untyped-def]
     if isinstance(result, WedsyncError):
         raise result
     if not state.is_completed():
-        raise WedsyncError(f"the run ended as {state.name}: {state.message}", hint="`recover` finishes or undoes what it left.")
+        hint = "`recover` finishes or undoes what it left."
+        raise WedsyncError(f"the run ended as {state.name}: {state.message}", hint=hint)
     return Answer(str(result), {"state": state.name, "result": str(result)})

@@ -21,6 +21,6 @@ def require_approval(environment: EnvironmentName, proof: Proof, *, yes: bool) -
     if not yes:
         raise Refused(
             f"{environment} asks for an approval of plan {proof.plan.hash[:12]}",
-            hint="Read the plan and the rehearsal, then start the deployment again with --yes (or tick `yes` in the form).",
+            hint="Read plan and rehearsal, then start the deployment again with --yes (or tick `yes` in the form).",
         )
     say(f"approved in advance: plan {proof.plan.hash[:12]}")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from prefect import Flow
 from prefect.client.schemas.objects import FlowRun, State
+from wedsync_db.migrate.recover import Recovery
 
 from tasks.names import EnvironmentName
 from tasks.running import logger, say, step
@@ -13,7 +14,6 @@ from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import this_installation
 from wedsync_db.migrate import recover as recovering
 from wedsync_db.migrate.files import read_migrations
-from wedsync_db.migrate.recover import Recovery
 
 
 @step(name="recover", run_name="recover-{environment}")
@@ -38,4 +38,4 @@ def recover_afterwards(flow: Flow, flow_run: FlowRun, state: State) -> None:  # 
     try:
         recover.fn(environment)
     except WedsyncError as error:
-        logger.error("recover %s: %s", environment, error.message)  # noqa: TRY400 an expected error has no traceback
+        logger.error("recover %s: %s", environment, error.message)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from wedsync_db.report.rehearsal import rehearsal_markdown
+
 from tasks.names import EnvironmentName
 from tasks.publishing import Progress, publish
 from tasks.running import say, step
 from wedsync_db.installation import this_installation
 from wedsync_db.migrate.prove import prove
 from wedsync_db.model import Backup, Plan, Rehearsal
-from wedsync_db.report.rehearsal import rehearsal_markdown
 
 
 @step(name="rehearse", run_name="rehearse-{environment}")
 def rehearse(environment: EnvironmentName, plan: Plan, backup: Backup) -> Rehearsal:
-    """Restore the backup into a scratch server, compare it with its manifest, and run the plan up, down and up on copies.
+    """Restore the backup into a scratch server, compare it with its manifest, run the plan up, down and up on copies.
 
     Raises:
         RehearsalFailed: a migration does not work on real data, or its revert loses what nobody said it would.

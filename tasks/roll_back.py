@@ -32,7 +32,7 @@ def roll_back(environment: EnvironmentName, proof: Proof, opened: Opened) -> Rol
 
 
 def roll_back_and_report(environment: EnvironmentName, proof: Proof, opened: Opened, error: Exception) -> State:
-    """End a failed deployment: rolled back, or stopped for a person. Whoever was displaced leaves all to the other runner."""
+    """End a failed deployment: rolled back, or stopped for a person. A displaced runner leaves it to the other one."""
     if isinstance(error, Displaced):
         raise error
     problem = error.message if isinstance(error, WedsyncError) else type(error).__name__

@@ -70,7 +70,7 @@ def _telling_errors(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except WedsyncError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 nothing of a driver may get out
             raise unexpected(error) from None
 
     return run

@@ -1,4 +1,4 @@
-"""The stage of the demo: its own environments.toml and migrations in the state folder, on the embedded server's demo database."""
+"""The stage of the demo: its own environments.toml and migrations, on the embedded server's demo database."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def settings_file(installation: Installation) -> Path:
 def put(
     installation: Installation, *, upto: str | None = None, extra: str | None = None, atomic: str = "deployment"
 ) -> None:
-    """Lay out what the next deployment finds: our migrations, up to one of them or with some of the demo's own behind."""
+    """Lay out what the next deployment finds: our migrations, up to one of them, or with the demo's own behind."""
     folder = settings_file(installation).parent
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
@@ -96,9 +96,7 @@ def empty_target(installation: Installation) -> Iterator[None]:
     """Start over with an empty demo database; the server stays up for as long as the block lasts."""
     with embedded(installation.home, _MAJOR) as cluster:
         with session(cluster.address(), "demo", statement_timeout_ms=0) as connection:
-            connection.execute(
-                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(_DATABASE))
-            )
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(_DATABASE)))
         with installation.target(ENVIRONMENT, create=True):
             yield
 
@@ -113,7 +111,8 @@ def fill(
 
 def look(installation: Installation) -> Look:
     """The demo database now."""
-    with installation.target(ENVIRONMENT) as address, session(address, "demo", settings={"row_security": "off"}) as connection:
+    everything = {"row_security": "off"}
+    with installation.target(ENVIRONMENT) as address, session(address, "demo", settings=everything) as connection:
         rows = sum(content.measure(connection, table).rows for table in content.tables(connection))
         return Look(fingerprint.take(connection).digest, rows)
 

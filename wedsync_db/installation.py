@@ -19,7 +19,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Installation:
-    """Where things are. Every verb starts here: it turns an environment's name into its settings and, last, its address."""
+    """Where things are. Turns an environment's name into its settings and, last of all, into its address."""
 
     checkout: Path
     environ: Mapping[str, str]

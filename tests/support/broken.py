@@ -1,4 +1,4 @@
-"""Deployments that break, each in one way: what to lay out, what to do once the backup is there, and what must come of it."""
+"""Deployments that break, each in one way: what to lay out, what to do after the backup, what must come of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SWITCHED = "exists (select from public.switch)"
 
 @dataclass(frozen=True)
 class Broken:
-    """`lay` writes the migrations; `afterwards` runs once the backup is finished; `code` is the exit code that must come."""
+    """`lay` writes the migrations, `afterwards` runs once the backup is finished, `code` is the exit code to come."""
 
     lay: Callable[[Case], None]
     code: int = 1
@@ -46,7 +46,8 @@ def good(case: Case, *numbers: int) -> None:
     for n in numbers:
         case.migration(
             f"{n:04}_good_{n}",
-            f"create table public.made_{n} (id bigint primary key);\ncreate index items_name_{n} on public.items (name);",
+            f"create table public.made_{n} (id bigint primary key);\n"
+            f"create index items_name_{n} on public.items (name);",
             f"drop index public.items_name_{n};\ndrop table public.made_{n};",
             f"select to_regclass('public.made_{n}') is not null;",
         )
@@ -217,7 +218,7 @@ def once_backed_up(case: Case, act: Callable[[Case], None] | None) -> Iterator[N
             if set(case.installation.home.path.glob(pattern)) - known:
                 try:
                     act(case)
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 told by the test, not by the thread
                     failed.append(error)
                 return
 

@@ -1,4 +1,4 @@
-"""A target of our own for a flow test: a database owned by an ordinary role, a folder of migrations, a settings file."""
+"""A target of our own for a flow test: a database of an ordinary role, a folder of migrations, a settings file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Case:
     admin: Address
     installation: Installation
 
-    def migration(self, name: str, deploy: str, revert: str | None = "", verify: str | None = None, **more: str) -> Path:
+    def migration(
+        self, name: str, deploy: str, revert: str | None = "", verify: str | None = None, **more: str
+    ) -> Path:
         """Write a migration's folder; `revert=None` leaves the script away."""
         path = self.folder / "migrations" / name
         path.mkdir(parents=True, exist_ok=True)
@@ -49,7 +51,7 @@ class Case:
 
 
 def write_settings(folder: Path, more: str = "", locks: str = "") -> Path:
-    """An environments.toml with both names on one database; `more` goes into each environment, `locks` into its locks."""
+    """An environments.toml with both names on one database; `more` goes into each, `locks` into its locks."""
     text = ""
     for name in NAMES:
         atomic = "migration" if name.endswith("each") else "deployment"

@@ -15,7 +15,7 @@ from wedsync_db.postgres.session import Address, session
 
 @dataclass
 class Acknowledged:
-    """Every key with the last value whose commit was acknowledged; `unsure` is the one in flight when the server died."""
+    """Every key with the last value that was acknowledged; `unsure` are those in flight when the server died."""
 
     values: dict[int, str] = field(default_factory=dict)
     unsure: dict[int, set[str]] = field(default_factory=dict)
@@ -45,7 +45,7 @@ def writing(address: Address) -> Iterator[Acknowledged]:
                         number += 1
                         _write_once(connection, number, done)
                         time.sleep(0.005)
-            except Exception:  # the server was killed, or is not back yet
+            except Exception:  # noqa: BLE001 the server was killed, or is not back yet
                 stop.wait(0.1)
 
     thread = threading.Thread(target=write)

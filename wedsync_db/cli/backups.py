@@ -78,7 +78,8 @@ def _line(one: Backup) -> str:
     held = one.manifest
     rows = sum(r.rows for r in held.relations)
     stored = sum(length for length, _ in held.files.values())
-    return f"{one.id}  {held.created_at:%Y-%m-%d %H:%M:%S %Z}  {len(held.relations)} tables  {rows:,} rows  {size(stored)}"
+    made = f"{held.created_at:%Y-%m-%d %H:%M:%S %Z}"
+    return f"{one.id}  {made}  {len(held.relations)} tables  {rows:,} rows  {size(stored)}"
 
 
 def _summary(one: Backup) -> dict[str, object]:

@@ -51,4 +51,5 @@ def new(arguments: argparse.Namespace, _installation: Installation) -> Answer:
     from wedsync_db.migrate.new import new_migration
 
     path = new_migration(Path(arguments.dir), arguments.name, requires=tuple(arguments.requires))
-    return Answer(f"{path}\nWrite deploy.sql, revert.sql and verify.sql there, then: rehearse --dir {arguments.dir}", {"path": path})
+    text = f"{path}\nWrite deploy.sql, revert.sql and verify.sql there, then: rehearse --dir {arguments.dir}"
+    return Answer(text, {"path": path})

@@ -82,7 +82,8 @@ def rehearse(arguments: argparse.Namespace, installation: Installation) -> Answe
     from wedsync_db.report.status import rehearsal_text
 
     if bool(arguments.environment) == bool(arguments.dir):
-        raise UsageError("rehearse takes an environment or --dir DIR", hint="`rehearse staging`, or `rehearse --dir migrations`")
+        hint = "`rehearse staging`, or `rehearse --dir migrations`"
+        raise UsageError("rehearse takes an environment or --dir DIR", hint=hint)
     installation.home.ensure()
     if arguments.dir:
         from wedsync_db.migrate.prove import prove_folder

@@ -27,7 +27,9 @@ def build_parser() -> argparse.ArgumentParser:
 _Verbs = argparse._SubParsersAction  # noqa: SLF001 argparse has no public name for what add_subparsers returns
 
 
-def _verb(verbs: _Verbs[argparse.ArgumentParser], name: str, help_text: str, *, env: bool = True) -> argparse.ArgumentParser:
+def _verb(
+    verbs: _Verbs[argparse.ArgumentParser], name: str, help_text: str, *, env: bool = True
+) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=help_text, description=help_text, epilog=_EXIT_CODES)
     if env:
         parser.add_argument("environment", metavar="ENV", help="a target, as environments.toml names it")
@@ -41,10 +43,14 @@ def _looking(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     _verb(verbs, "plan", "What a deployment would do. Changes nothing.")
     lint = _verb(verbs, "lint", "Hazards in migration files, with the safe rewrite.", env=False)
     lint.add_argument("folder", metavar="DIR", nargs="?", default="migrations")
-    rehearse = _verb(verbs, "rehearse", "Prove the pending migrations on a scratch server; the target is only backed up.", env=False)
+    rehearse = _verb(
+        verbs, "rehearse", "Prove pending migrations on a scratch server; the target is only backed up.", env=False
+    )
     rehearse.add_argument("environment", metavar="ENV", nargs="?")
     rehearse.add_argument("--dir", metavar="DIR", help="prove a folder of migrations from an empty database instead")
-    rehearse.add_argument("--major", type=int, default=18, help="with --dir: the PostgreSQL to prove them on (default 18)")
+    rehearse.add_argument(
+        "--major", type=int, default=18, help="with --dir: the PostgreSQL to prove them on (default 18)"
+    )
 
 
 def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
@@ -55,7 +61,7 @@ def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     )
     revert = _verb(verbs, "revert", "Revert applied migrations, newest first, down to one that stays.")
     revert.add_argument("--to", metavar="ID", required=True, help="the migration that stays the newest; 0 for none")
-    revert.add_argument("--accept-loss", metavar="ENV", help="type the environment's name to accept the loss that was shown")
+    revert.add_argument("--accept-loss", metavar="ENV", help="type the environment's name to accept the loss shown")
     _verb(verbs, "recover", "Finish or undo an interrupted deployment. Doing it twice changes nothing.")
     new = _verb(verbs, "new", "Make a migration's folder.", env=False)
     new.add_argument("name", metavar="NAME", help="lower_case_words")
@@ -68,7 +74,9 @@ def _backups(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     _verb(verbs, "backups", "The backups of an environment.")
     restore = _verb(verbs, "restore", "Restore a backup into a new database; never over its source.")
     restore.add_argument("backup", metavar="BACKUP", help="a backup's name, or `newest`")
-    restore.add_argument("--database", metavar="NAME", required=True, help="the new database, on the environment's server")
+    restore.add_argument(
+        "--database", metavar="NAME", required=True, help="the new database, on the environment's server"
+    )
 
 
 def _own(verbs: _Verbs[argparse.ArgumentParser]) -> None:

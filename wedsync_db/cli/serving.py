@@ -141,9 +141,7 @@ def _must(arguments: tuple[str, ...], environ: Mapping[str, str], checkout: Path
         raise WedsyncError(f"prefect {' '.join(arguments)} failed: {said[-1]}")
 
 
-def _run(
-    arguments: tuple[str, ...], environ: Mapping[str, str], checkout: Path
-) -> subprocess.CompletedProcess[str]:
+def _run(arguments: tuple[str, ...], environ: Mapping[str, str], checkout: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         _command(arguments),
         env=dict(environ),

@@ -55,7 +55,7 @@ def prove(
 
 
 def deployer_settings(address: Address) -> dict[str, str]:
-    """The settings of a session on the target that change what a migration does: a rewrite may hang on TimeZone alone."""
+    """The settings of a target's session that change what a migration does: a rewrite may hang on TimeZone alone."""
     with session(address, "settings") as connection:
         return dict(connection.execute(query("deployment", "session_settings")).fetchall())
 

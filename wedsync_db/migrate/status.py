@@ -14,7 +14,7 @@ from wedsync_db.settings import Environment
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`held_by` holds the target's lock, `deployment_by` announced a deployment; `if_cancelled` says what would happen."""
+    """Who holds the target's lock, who announced a deployment, and what would happen if that were cancelled now."""
 
     plan: Plan
     held_by: str | None

@@ -36,7 +36,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def plan_markdown(plan: Plan, environment: str) -> str:
     """The plan: what would run, in order, and what was found about it."""
-    title = f"# Plan for {environment}\n\n{len(plan.pending)} pending, {len(plan.applied)} applied · plan `{plan.hash[:12]}`\n"
+    counts = f"{len(plan.pending)} pending, {len(plan.applied)} applied"
+    title = f"# Plan for {environment}\n\n{counts} · plan `{plan.hash[:12]}`\n"
     pending = table(
         ("#", "migration", "statements", "needs", "revert", "transaction"),
         (
@@ -63,9 +64,8 @@ def plan_markdown(plan: Plan, environment: str) -> str:
             for f in plan.findings
         ),
     )
-    return "\n".join(
-        [title, pending if plan.pending else "Nothing to do."] + (["\n## Findings\n", findings] if plan.findings else [])
-    )
+    found = ["\n## Findings\n", findings] if plan.findings else []
+    return "\n".join([title, pending if plan.pending else "Nothing to do.", *found])
 
 
 def _cell(value: object) -> str:

@@ -31,7 +31,8 @@ def plan_text(plan: Plan, environment: str) -> str:
     lines = [f"{environment}: {len(plan.pending)} pending, {len(plan.applied)} applied, plan {plan.hash[:12]}"]
     for position, m in enumerate(plan.pending, 1):
         how = "" if m.transactional else ", one statement at a time"
-        lines.append(f"  {position}. {m.id}  {len(m.deploy.statements)} statements{how}{'' if m.revert else ', no revert'}")
+        count = f"{len(m.deploy.statements)} statements"
+        lines.append(f"  {position}. {m.id}  {count}{how}{'' if m.revert else ', no revert'}")
     lines += [finding_text(f) for f in plan.findings]
     return "\n".join(lines)
 
