@@ -55,7 +55,8 @@ def _fill(address: Address) -> None:
     with session(address, "bench", statement_timeout_ms=0) as connection:
         connection.execute(_FILL)
         connection.execute(
-            "insert into public.guests (wedding_id, name, email, notes, answers) select gen_random_uuid(), 'Guest ' || n,"
+            "insert into public.guests (wedding_id, name, email, notes, answers)"
+            " select gen_random_uuid(), 'Guest ' || n,"
             " 'g' || n || '@example.org', repeat(md5(n::text), 4), jsonb_build_object('note', md5(n::text))"
             " from generate_series(1, %s) n",
             [_ROWS],

@@ -32,10 +32,10 @@ def measure() -> str:
             for name, command in {"floor": floor, **commands}.items():
                 runs[name].append(_run(command, environ))
     base = statistics.median(wall for wall, _ in runs["floor"])
-    rows = [
-        f"| {name} | {(wall := statistics.median(w for w, _ in done)):.2f} | {wall / base:.2f} | {max(m for _, m in done):.0f} |"
-        for name, done in runs.items()
-    ]
+    rows = []
+    for name, done in runs.items():
+        wall = statistics.median(wall for wall, _ in done)
+        rows.append(f"| {name} | {wall:.2f} | {wall / base:.2f} | {max(peak for _, peak in done):.0f} |")
     return "\n".join(
         [
             f"## Verbs that only look ({ROUNDS} runs in turn)",

@@ -10,7 +10,7 @@ from wedsync_db.redact import redact
 
 
 def unexpected(error: Exception) -> WedsyncError:
-    """What nobody foresaw, as an error of ours: class, SQLSTATE and place. Its message may hold row values: left out."""
+    """What nobody foresaw, as an error of ours: class, SQLSTATE, place. Its message is left out: it may hold rows."""
     sqlstate = getattr(error, "sqlstate", None)
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
