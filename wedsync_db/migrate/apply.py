@@ -13,12 +13,13 @@ from wedsync_db.errors import Inconclusive, MigrationFailed, Unreachable
 from wedsync_db.migrate import journal, ledger
 from wedsync_db.migrate.acquire import Say, take_locks
 from wedsync_db.migrate.alone import run_alone
+from wedsync_db.migrate.batch import run_batch
 from wedsync_db.migrate.closing import record, verify
 from wedsync_db.migrate.execute import NO_WATCH, Watch, run_script
 from wedsync_db.migrate.explain import label
 from wedsync_db.migrate.groups import Group, groups
-from wedsync_db.migrate.run import CommitLost, Invariant, Run, fenced, require_open, reset, retrying
-from wedsync_db.model import Applied, Deployment, HeldLock, Migration, MigrationProof, Plan
+from wedsync_db.migrate.run import CommitLost, Invariant, Run, fenced, reset, retrying
+from wedsync_db.model import Applied, Deployment, HeldLock, MigrationProof, Plan
 from wedsync_db.postgres.session import Address, session
 from wedsync_db.settings import LockSettings
 
@@ -107,17 +108,28 @@ def _try_group(connection: psycopg.Connection, run: Run, group: Group) -> int:
     run.between()
     with fenced(connection, run):
         rounds = take_locks(connection, _locks(run, group), run.settings, run.say, rng=run.rng)
-        for migration in group:
-            _run_one(connection, run, migration)
+        _run_scripts(connection, run, group)
         record(connection, run, group)
     return rounds
 
 
-def _run_one(connection: psycopg.Connection, run: Run, migration: Migration) -> None:
-    run_script(connection, migration.id, migration.deploy, run.watch)
-    require_open(connection, label(migration.deploy))
-    reset(connection, run.address)
-    verify(connection, migration)
+def _run_scripts(connection: psycopg.Connection, run: Run, group: Group) -> None:
+    _refuse_transaction_control(group)
+    if run.watch is NO_WATCH:
+        run_batch(connection, group, run.address)
+        return
+    for migration in group:
+        run_script(connection, migration.id, migration.deploy, run.watch)
+        reset(connection, run.address)
+        verify(connection, migration)
+
+
+def _refuse_transaction_control(group: Group) -> None:
+    """The plan refuses it already; here it would commit what is not verified. DO and CALL the server refuses itself."""
+    for migration in group:
+        for script in (migration.deploy, migration.verify):
+            if script and any(s.kind == "TransactionStmt" for s in script.statements):
+                raise MigrationFailed(f"{label(script)} begins or ends a transaction", hint="Take that out of it.")
 
 
 def _locks(run: Run, group: Group) -> list[HeldLock]:

@@ -9,10 +9,14 @@ from __future__ import annotations
 from typing import Protocol
 
 import psycopg
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
 
 from wedsync_db.errors import MigrationFailed, VerifyFailed
 from wedsync_db.migrate.explain import explain, place
 from wedsync_db.model import Script, Statement
+
+_BOOL = 16  # its oid in pg_type
 
 
 class Watch(Protocol):
@@ -69,12 +73,19 @@ def run_verify(connection: psycopg.Connection, script: Script) -> None:
     """
     for statement in script.statements:
         try:
-            cursor = connection.execute(statement.sql, prepare=False)
-            said_no = cursor.description is not None and any(row[0] is False or row[0] is None for row in cursor)
+            result = connection.execute(statement.sql, prepare=False).pgresult
         except psycopg.Error as error:
             raise explain(error, script, statement, VerifyFailed) from None
-        if said_no:
-            raise VerifyFailed(
-                f"{place(script, statement)}: the check says no (false or NULL in its first column)",
-                hint="The migration did not do what its author expects; it was undone.",
-            )
+        require_yes(result, script, statement)
+
+
+def require_yes(result: PGresult | None, script: Script, statement: Statement) -> None:
+    """Raise VerifyFailed if any row of a verify statement's result begins with false or NULL."""
+    if result is None or result.status is not ExecStatus.TUPLES_OK or not result.nfields:
+        return
+    noes = (None, b"f") if result.ftype(0) == _BOOL else (None,)
+    if any(result.get_value(row, 0) in noes for row in range(result.ntuples)):
+        raise VerifyFailed(
+            f"{place(script, statement)}: the check says no (false or NULL in its first column)",
+            hint="The migration did not do what its author expects; it was undone.",
+        )

@@ -110,16 +110,18 @@ def retrying(run: Run, attempt: Callable[[], int]) -> int:
 
 def reset(connection: psycopg.Connection, address: Address) -> None:
     """Take back every SET of a script, so that none leaks into the next: settings, role and session authorization."""
-    connection.execute(_reset_text(address))
+    connection.execute("; ".join(resets(address)))
 
 
-def _reset_text(address: Address) -> sql.Composed:
-    parts = [sql.SQL("reset session authorization"), sql.SQL("reset all")]
-    text: sql.Composed = sql.SQL("; ").join(parts)
-    if address.session_authorization:
-        text += sql.SQL("; set session authorization {}").format(sql.Identifier(address.session_authorization))
-    role = sql.Identifier(address.role) if address.role else sql.SQL("none")
-    return text + sql.SQL("; set role {}").format(role)
+def resets(address: Address) -> tuple[str, ...]:
+    """The statements of `reset`, in their order: each undoes what the one before it cannot."""
+    authorization = _identifier(address.session_authorization) if address.session_authorization else "default"
+    role = _identifier(address.role) if address.role else "none"
+    return (f"set session authorization {authorization}", f"set role {role}", "reset all")
+
+
+def _identifier(name: str) -> str:
+    return sql.Identifier(name).as_string()
 
 
 def _roll_back(connection: psycopg.Connection) -> None:
