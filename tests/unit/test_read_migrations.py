@@ -72,6 +72,7 @@ def test_every_bad_file_is_said_at_once(folder):
     os.mkfifo(folder / "0011_k" / "deploy.sql")
     (folder / "0012_l.sql").write_text("select 1")
     (folder / "README.md").write_text("about")
+    (folder / "notes.txt").write_text("about")
     (folder / ".hidden").write_text("")
     migrations, findings = read_migrations(folder)
     assert [m.id for m in migrations] == ["0001_a", "0004_d", "0007_g"]
@@ -91,7 +92,7 @@ def test_every_bad_file_is_said_at_once(folder):
         ("0010_j/deploy.sql", "unreadable", error),
         ("0011_k/deploy.sql", "unreadable", error),
         ("0012_l.sql", "stray-file", error),
-        ("README.md", "stray-file", warning),
+        ("notes.txt", "stray-file", warning),
     }
 
 
@@ -136,3 +137,11 @@ def test_missing_folder(folder):
 def test_empty_folder(folder):
     folder.mkdir()
     assert read_migrations(folder) == ((), ())
+
+
+@pytest.mark.parametrize("broken", [{"revert": "selec 1"}, {"lossless": "selec 1"}, {"lossless": b"select '\xff'"}])
+def test_revert_nobody_could_trust_counts_as_none(folder, broken):
+    write(folder, "0001_a", **{"deploy": "select 1", "revert": "select 2", "lossless": "select 0"} | broken)
+    (migration,), findings = read_migrations(folder)
+    assert migration.revert is None
+    assert len(findings) == 1

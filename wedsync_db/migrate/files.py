@@ -8,7 +8,9 @@
         lossless.sql      one SELECT of one number: how many rows or values a revert would lose now, 0 for none
 
 Whatever cannot be read becomes a finding. A migration whose SQL cannot be parsed is kept, without statements, so that
-what else is wrong with the set can be said at the same time; its finding is an error and stops every plan it is in.
+what else is wrong with the set can be said at the same time; its finding is an error and stops every plan it is in. A
+revert.sql that cannot be parsed counts as none, so that nobody takes it for one that has nothing to do; neither does
+one count whose lossless.sql cannot be parsed.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ def read_migrations(folder: Path) -> tuple[tuple[Migration, ...], Findings]:
     found: list[Migration] = []
     findings: list[Finding] = []
     for path in _listed(folder):
+        if path.name == "README.md":
+            continue
         if not path.is_dir():
             findings.append(_stray(path))
         elif not ID.fullmatch(path.name):
@@ -60,7 +64,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    return sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: p.name)
 
 
 # -- one migration -----------------------------------------------------------------------------------------------------
@@ -72,7 +76,7 @@ def _migration(folder: Path) -> tuple[Migration | None, Findings]:
     present = {p.name: _script(p) for p in entries if p.name in SCRIPTS}
     findings = [f for _, said in present.values() for f in said]
     findings += [_unknown_file(p) for p in entries if p.name not in SCRIPTS]
-    scripts = {name: script for name, (script, _) in present.items() if script}
+    scripts = _usable({name: script for name, (script, _) in present.items()})
     if "deploy.sql" not in scripts:
         return None, (*findings, *(() if "deploy.sql" in present else (_no_deploy(folder),)))
     header, problems = read_header(scripts["deploy.sql"].text)
@@ -92,6 +96,13 @@ def _built(name: str, header: Header, scripts: dict[str, Script]) -> Migration:
         verify=scripts.get("verify.sql"),
         lossless=scripts.get("lossless.sql"),
     )
+
+
+def _usable(present: dict[str, Script | None]) -> dict[str, Script]:
+    """The scripts there are. A revert is not one of them when it, or what tells its losses, could not be parsed."""
+    broken = {name for name, script in present.items() if script is None or not script.tree_hash}
+    untold = {"revert.sql"} if broken & {"revert.sql", "lossless.sql"} else set()
+    return {name: script for name, script in present.items() if script and name not in untold}
 
 
 def _script(path: Path) -> tuple[Script | None, Findings]:

@@ -98,6 +98,8 @@ _READERS: dict[str, Callable[[Header, str], tuple[Header, Problem | None]]] = {
 
 
 def _below(text: str, end: int) -> list[HeaderProblem]:
+    if text.find("\n--", max(end - 1, 0)) < 0:
+        return []
     lines = (m for m in _LINE.finditer(text, end) if m[1] in _READERS and m[0].startswith("--"))
     hint = "move the line above the first statement and above any /* comment */"
     return [_problem(text, m.start(1), f"the header line {m[1]!r} stands below the header", hint) for m in lines]

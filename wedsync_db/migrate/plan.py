@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from wedsync_db.errors import PlanError
+from wedsync_db.migrate.files import read_migrations
 from wedsync_db.migrate.lint import lint_pending
 from wedsync_db.migrate.order import late, ordered
+from wedsync_db.migrate.unchanged import unchanged
 from wedsync_db.model import Finding, LedgerEntry, Migration, Plan, Severity
 from wedsync_db.report.findings import findings_text
+
+
+def plan_of(folder: Path, applied: Sequence[LedgerEntry], *, target_major: int | None = None) -> Plan:
+    """The plan of a folder against a ledger; see `make_plan`. With nothing to do it is ready without parsing anything.
+
+    Raises:
+        PlanError: there is no such folder, or it cannot be listed.
+    """
+    if unchanged(folder, applied):
+        return Plan(pending=(), applied=tuple(applied))
+    return make_plan(*read_migrations(folder), applied, target_major=target_major)
 
 
 def make_plan(

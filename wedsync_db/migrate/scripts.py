@@ -105,13 +105,13 @@ _EMPTY = Hazard("empty", Severity.ERROR, "deploy.sql holds no statement", "write
 _NO_REVERT = Hazard(
     "no-revert",
     Severity.WARNING,
-    "there is nothing in revert.sql, so that only a person could undo this once it is committed",
+    "there is no revert.sql that could run: only a person could undo this once it is committed",
     "write revert.sql, or say in deploy.sql what is lost: -- loses: …",
 )
 _NO_VERIFY = Hazard(
     "no-verify",
     Severity.NOTE,
-    "there is nothing in verify.sql, so that only an error would show that this went wrong",
+    "there is nothing in verify.sql: only an error would show that this went wrong",
     "write SELECTs that are true when it worked",
 )
 _VERIFY_WRITES = Hazard(

@@ -82,3 +82,11 @@ ALONE: Mapping[str, Callable[[Fields], bool]] = {
     "AlterSubscriptionStmt": _refreshes,
     "DiscardStmt": lambda f: f.get("target", "DISCARD_ALL") == "DISCARD_ALL",
 }
+
+# these are only refused with the word CONCURRENTLY, which spares looking into the tree of every other
+_BY_WORD = {"IndexStmt", "DropStmt", "AlterTableStmt"}
+
+
+def may_be_alone(kind: str, sql: str) -> bool:
+    """Whether the tree has to be looked at to know that a statement may run in a transaction."""
+    return kind in ALONE and (kind not in _BY_WORD or "concurrently" in sql.lower())

@@ -4,6 +4,8 @@ The only module that knows the parser (postgast over libpg_query, PostgreSQL 18'
 rather than its protobuf form: that is a third of the time, and protobuf refuses trees deeper than 100 levels, which a
 concatenation of fifty strings already has. Offsets into a text are bytes there, positions of errors are characters.
 
+The parser is loaded when the first script is parsed: it takes as long as everything else a status needs.
+
 Syntax a target older than 18 does not know passes here; the rehearsal on the target's own major refuses it.
 """
 
@@ -17,19 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from postgast import PgQueryError, scan
-from postgast.errors import check_error
-from postgast.native import lib
-
 from wedsync_db.errors import PlanError
 from wedsync_db.model import Finding, Severity, Statement
-from wedsync_db.postgres.autocommit import ALONE, options
+from wedsync_db.postgres.autocommit import ALONE, may_be_alone, options
 from wedsync_db.postgres.excerpt import excerpt, position
 
 Fields = Mapping[str, Any]
 
 # only a whole statement stands under "stmt"; a quote inside a string is escaped in JSON, so no literal looks like this
 _KIND = re.compile(rb'\{"stmt":\{"(\w+)":')
+_LOCATION = re.compile(rb'"stmt_location":(\d+)')
+_LENGTH = re.compile(rb'"stmt_len":(\d+)')
 _PLACE = rb'"(?:(?:name_|stmt_)?location|(?:rexpr_)?list_(?:start|end)|stmt_len)":-?\d+'
 _PLACES = re.compile(rb",%b|%b,?" % (_PLACE, _PLACE))
 _COPY_DATA = re.compile(r"\bcopy\b[^;]*\bfrom\s+stdin\b[^;]*;[^;]*\Z", re.IGNORECASE)
@@ -89,10 +89,9 @@ def parse(text: str, path: Path | None = None) -> Parsed:
     Raises:
         SyntaxProblem: PostgreSQL cannot parse it, or it holds what only psql understands.
     """
-    data = text.encode()
-    pieces = tuple(_pieces(data, text, path))
-    whole = _json(data)
+    whole = _whole(text, path)
     kinds = (k.decode() for k in _KIND.findall(whole))
+    pieces = _pieces(text.encode(), whole)
     found = tuple(_statement(kind, *piece) for kind, piece in zip(kinds, pieces, strict=True))
     for statement in found:
         _refuse_copy_data(statement, text, path)
@@ -164,6 +163,8 @@ def _commits_within(block: Tree) -> str | None:
 
 
 def _words(body: str) -> list[str]:
+    from postgast import PgQueryError, scan
+
     data = body.encode()
     try:
         tokens = scan(body).tokens
@@ -174,38 +175,48 @@ def _words(body: str) -> list[str]:
 
 
 # -- the parser --------------------------------------------------------------------------------------------------------
-def _pieces(data: bytes, text: str, path: Path | None) -> Iterator[tuple[str, int, int]]:
-    """Each statement's text, line and character offset, counted on from the one before."""
-    line, offset, end = 1, 0, 0
-    for start, length in _spans(data, text, path):
-        between = data[end:start].decode()
-        line, offset = line + between.count("\n"), offset + len(between)
-        sql = data[start : start + length].decode()
-        yield sql.rstrip(), line, offset
-        line, offset, end = line + sql.count("\n"), offset + len(sql), start + length
+def _whole(text: str, path: Path | None) -> bytes:
+    from postgast import PgQueryError
 
-
-def _spans(data: bytes, text: str, path: Path | None) -> list[tuple[int, int]]:
     if (nul := text.find("\0")) >= 0:  # C strings end there: the rest would silently not be parsed
         raise SyntaxProblem("a NUL character, which PostgreSQL does not accept", text=text, offset=nul, path=path)
-    result = lib.pg_query_split_with_parser(data)
     try:
-        check_error(result)
-        found = (result.stmts[i].contents for i in range(result.n_stmts))
-        return [(s.stmt_location, s.stmt_len) for s in found]
+        return _json(text.encode())
     except PgQueryError as error:
-        raise _explained(error, text, path) from None
-    finally:
-        lib.pg_query_free_split_result(result)
+        raise _explained(error.message, max(error.cursorpos - 1, 0), text, path) from None
 
 
 def _json(sql: bytes) -> bytes:
+    from postgast.errors import check_error
+    from postgast.native import lib
+
     result = lib.pg_query_parse(sql)
     try:
         check_error(result)
         return bytes(result.parse_tree)
     finally:
         lib.pg_query_free_parse_result(result)
+
+
+def _pieces(data: bytes, whole: bytes) -> Iterator[tuple[str, int, int]]:
+    """Each statement's text, line and character offset, counted on from the one before."""
+    line, offset, end = 1, 0, 0
+    for start, stop in _spans(data, whole):
+        between = data[end:start].decode()
+        line, offset = line + between.count("\n"), offset + len(between)
+        sql = data[start:stop].decode()
+        yield sql.rstrip(), line, offset
+        line, offset, end = line + sql.count("\n"), offset + len(sql), stop
+
+
+def _spans(data: bytes, whole: bytes) -> Iterator[tuple[int, int]]:
+    """Where each statement begins and ends in bytes; the JSON leaves out a start of 0 and a length up to the end."""
+    starts = [int(n) for n in _LOCATION.findall(whole)]
+    lengths = [int(n) for n in _LENGTH.findall(whole)]
+    count = len(_KIND.findall(whole))
+    starts = [0] * (count - len(starts)) + starts
+    stops = [start + length for start, length in zip(starts, lengths, strict=False)]
+    return zip(starts, stops + [len(data)] * (count - len(lengths)), strict=True)
 
 
 def _fields(sql: str) -> Fields:
@@ -218,25 +229,21 @@ def _fields(sql: str) -> Fields:
 
 
 def _statement(kind: str, sql: str, line: int, offset: int) -> Statement:
-    alone = kind in ALONE and ALONE[kind](_fields(sql))
+    alone = may_be_alone(kind, sql) and ALONE[kind](_fields(sql))
     return Statement(sql, kind, line, offset, concurrent=alone)
 
 
 # -- what the parser's errors mean -------------------------------------------------------------------------------------
-def _explained(error: PgQueryError, text: str, path: Path | None) -> SyntaxProblem:
-    offset = max(error.cursorpos - 1, 0)
+def _explained(message: str, offset: int, text: str, path: Path | None) -> SyntaxProblem:
     if copy := _COPY_DATA.search(text, 0, offset):
         return _copy_data(text, copy.start(), path)
+    hint = ""
     if text[offset : offset + 1] == "\\":
-        return SyntaxProblem(
-            "a psql command, which is not SQL",
-            text=text,
-            offset=offset,
-            path=path,
-            hint="migrations go to the server without psql: write the SQL itself, without \\i, \\d, \\set or \\copy",
-        )
-    hint = "psql variables (:name) are not known here: write the value" if text[offset : offset + 1] == ":" else ""
-    return SyntaxProblem(error.message, text=text, offset=offset, path=path, hint=hint)
+        message = "a psql command, which is not SQL"
+        hint = "migrations go to the server without psql: write the SQL itself, without \\i, \\d, \\set or \\copy"
+    elif text[offset : offset + 1] == ":":
+        hint = "psql variables (:name) are not known here: write the value"
+    return SyntaxProblem(message, text=text, offset=offset, path=path, hint=hint)
 
 
 def _refuse_copy_data(statement: Statement, text: str, path: Path | None) -> None:
