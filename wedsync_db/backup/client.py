@@ -110,7 +110,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _connection_files(folder: Path, address: Address, application_name: str) -> dict[str, str]:
     """Write service and password file; the environment that points to them."""
     # the server ends the session of a client that is gone within a second, also where nothing is being sent
-    options = "-c client_connection_check_interval=1000"
+    options = f"{address.parameters.get('options', '')} -c client_connection_check_interval=1000".strip()
     settings = conninfo_to_dict(address.conninfo(application_name=application_name, options=options))
     environment = {key: value for key, value in os.environ.items() if key.startswith(_INHERITED)}
     if settings.pop("password", None) is not None:
@@ -138,8 +138,10 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def complaint(said: str) -> str:
-    """The one line of a program's output that says what went wrong, without secrets, values and DETAIL."""
+    """The one line of a program's output that says what went wrong, without secrets, values and DETAIL.
+
+    The first error, that is: later ones are about workers that died of it.
+    """
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    marked = [line.partition("error: ")[2] for line in lines if "error: " in line]
-    last = (marked or lines or ["no output"])[-1]
-    return _VALUE.sub("", redact(last))
+    errors = [line.partition("error: ")[2] for line in lines if "error: " in line]
+    return _VALUE.sub("", redact((errors or lines[-1:] or ["no output"])[0]))
