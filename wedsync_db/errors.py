@@ -103,7 +103,11 @@ class BackupError(WedsyncError):
 
 
 class RehearsalFailed(WedsyncError):
-    """The rehearsal says no; the target was not touched."""
+    """The rehearsal says no; the target was not touched. `excerpt`: the line of SQL with a caret below, where known."""
+
+    def __init__(self, message: str, *, hint: str = "", sqlstate: str | None = None, excerpt: str = "") -> None:
+        super().__init__(message, hint=hint, sqlstate=sqlstate)
+        self.excerpt = excerpt
 
 
 class MigrationFailed(WedsyncError):

@@ -153,6 +153,10 @@ class Fingerprint:
             sha.update(f"{identity}\x1f{self.objects[identity]}\x1e".encode())
         return sha.hexdigest()
 
+    def names(self, kind: str) -> frozenset[str]:
+        """The identities of one kind of object, `table` for instance, without that word."""
+        return frozenset(n.removeprefix(f"{kind}:") for n in self.objects if n.startswith(f"{kind}:"))
+
     def change_to(self, after: Fingerprint) -> Change:
         """What turned this fingerprint into `after`, object by object; empty when they are equal."""
         names = self.objects.keys() | after.objects.keys()
