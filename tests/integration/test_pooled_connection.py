@@ -7,16 +7,19 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from psycopg import sql
 
 from wedsync_db.errors import Refused
+from wedsync_db.guard.checks import check_guard
 from wedsync_db.postgres.account import server_account
 from wedsync_db.postgres.cluster import binaries_of
 from wedsync_db.postgres.server import is_pooled, lost_settings
 from wedsync_db.postgres.session import session
+from wedsync_db.settings import Environment, GuardSettings
 
 MAJORS = [m for m in (15, 16, 18) if binaries_of(m)]
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -85,3 +88,18 @@ def test_a_pooler_that_rejects_our_settings_is_refused(pgbouncer, mode):
     assert caught.value.exit_code == 3
     assert "pooler" in caught.value.hint
     assert "Tr0ub4dor" not in caught.value.message
+
+
+@pytest.mark.parametrize("major", MAJORS, indirect=True)
+def test_the_guard_refuses_a_pooler_unless_only_the_pooler_is_wrong(pgbouncer, home):
+    environment = Environment("test", url_env="X", guard=GuardSettings(freeze="off", free_disk_factor=0.001))
+
+    def refused(*overrides):
+        with pgbouncer("pool_mode=session", IGNORING) as pooled:
+            report = check_guard(
+                pooled, environment, stage="migrate", clock=lambda: datetime.now(UTC), home=home, overrides=overrides
+            )
+        return {f.rule for f in report.refused} - {"blockers"}  # the test's own session is hidden from the role
+
+    assert refused() == {"pooled", "settings"}
+    assert refused("pooled=it is session pooling") == {"settings"}

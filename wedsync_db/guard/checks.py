@@ -40,7 +40,7 @@ _STAGES: Mapping[str, frozenset[str]] = {"start": frozenset(QUESTIONS), "migrate
 _POLL_SECONDS = 0.2
 
 
-def check_guard(  # noqa: PLR0913 - keywords, each of which only the caller knows
+def check_guard(
     address: Address,
     environment: Environment,
     *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -22,16 +22,14 @@ def server_facts(connection: psycopg.Connection) -> ServerFacts:
         Refused: this role may not ask which cluster it is, so that a copy could not be told from the original.
     """
     try:
-        row = connection.cursor(row_factory=tuple_row).execute(query("server", "facts")).fetchone()
+        rows = connection.cursor(row_factory=tuple_row).execute(query("server", "facts")).fetchall()
     except psycopg.errors.InsufficientPrivilege as error:
         raise Refused(
             f"the server does not tell this role which cluster it is: {error.diag.message_primary}",
             hint="grant execute on function pg_control_system(), pg_control_checkpoint() to the role",
             sqlstate=error.sqlstate,
         ) from None
-    if row is None:
-        raise Refused("the server does not show this role its own database", hint="pg_database must be readable")
-    return ServerFacts(*row)
+    return ServerFacts(*rows[0])
 
 
 def require_supported(facts: ServerFacts) -> None:
@@ -63,7 +61,7 @@ def lost_settings(connection: psycopg.Connection) -> tuple[str, ...]:
     return tuple(name for (name,) in rows)
 
 
-def _backend_pids(connection: psycopg.Connection) -> Iterable[int]:
+def _backend_pids(connection: psycopg.Connection) -> Iterator[int]:
+    cursor = connection.cursor(row_factory=tuple_row)
     for _ in range(_ASKED_TWICE):
-        row = connection.cursor(row_factory=tuple_row).execute(query("server", "backend_pid")).fetchone()
-        yield row[0] if row else 0
+        yield from (pid for (pid,) in cursor.execute(query("server", "backend_pid")))

@@ -1,0 +1,93 @@
+"""Is everything ready for a first deployment? The guard's questions, and what only a deployment would need later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from wedsync_db.backup.client import programs_for
+from wedsync_db.errors import Refused, WedsyncError
+from wedsync_db.guard.checks import QUESTIONS, ask
+from wedsync_db.guard.decide import RULES
+from wedsync_db.guard.questions import Context
+from wedsync_db.home import Home
+from wedsync_db.model import Finding, Severity
+from wedsync_db.postgres.binaries import binaries_of
+from wedsync_db.postgres.session import Address, session
+from wedsync_db.settings import Environment
+
+_PASSING = frozenset({"freeze", "held", "blockers"})  # true today only: said, and no reason to call it not ready
+
+
+def doctor(
+    address: Address,
+    environment: Environment,
+    home: Home,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> tuple[Finding, ...]:
+    """One finding or more for each thing a deployment needs: an error with its remedy, or a note that it is there.
+
+    Raises:
+        Unreachable: no session with the target could be opened.
+        Refused: a pooler answers that takes no settings, or the server is far too old.
+    """
+    with session(address, "doctor") as connection:
+        asked = ask(connection, Context(environment, home.path, clock), frozenset(QUESTIONS))
+        major = connection.info.server_version // 10_000
+    return (
+        *_with_the_good(tuple(_softened(f) for f in asked)),
+        *_needs("client-programs", lambda: _programs(address, major)),
+        *_needs("scratch", lambda: _scratch(major)),
+        *_environment(environment),
+    )
+
+
+def _softened(finding: Finding) -> Finding:
+    return replace(finding, severity=Severity.WARNING) if _passes(finding) else finding
+
+
+def _passes(finding: Finding) -> bool:
+    return finding.rule in _PASSING and finding.severity is Severity.ERROR
+
+
+def _with_the_good(found: tuple[Finding, ...]) -> Iterator[Finding]:
+    """What was found, in the order of the rules, and a note for each rule that nothing speaks against."""
+    for rule, what in RULES.items():
+        yield from [f for f in found if f.rule == rule] or [Finding(rule, Severity.NOTE, what)]
+
+
+def _needs(rule: str, find: Callable[[], str]) -> Iterator[Finding]:
+    try:
+        yield Finding(rule, Severity.NOTE, find())
+    except (WedsyncError, OSError) as error:
+        yield Finding(rule, Severity.ERROR, str(error), getattr(error, "hint", ""))
+
+
+def _programs(address: Address, major: int) -> str:
+    programs = programs_for(address, major)
+    codecs = ", ".join(sorted(programs.codecs, reverse=True))
+    return f"pg_dump {programs.major} of {programs.pg_dump.parent} dumps this server (compresses with {codecs})"
+
+
+def _scratch(major: int) -> str:
+    binaries = binaries_of(major)
+    if binaries is None:
+        raise Refused(
+            f"no PostgreSQL {major} server is installed here to rehearse on",
+            hint=f"apt-get install postgresql-{major}, from apt.postgresql.org if Debian lacks it",
+        )
+    return f"a scratch server of PostgreSQL {major} can run here, from {binaries}"
+
+
+def _environment(environment: Environment) -> Iterator[Finding]:
+    if not environment.allow_data_copy:
+        yield Finding(
+            "data-copy",
+            Severity.ERROR,
+            "this environment does not allow its data to be copied into a scratch server: no rehearsal",
+            "Where this machine may hold its data, set allow_data_copy = true",
+        )
+    if not environment.migrations.is_dir():
+        yield Finding("migrations", Severity.ERROR, f"there is no folder {environment.migrations}", "Set migrations")
