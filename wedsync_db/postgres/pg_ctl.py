@@ -30,6 +30,7 @@ START_TIMEOUT_SECONDS = 60
 _ORPHANS_SECONDS = 10.0
 _PORT = 5432
 _HBA, _IDENT = "pg_hba.conf", "pg_ident.conf"
+_NOT_FOR_PG_CTL = frozenset('"$`\\\n')  # it hands paths to a shell in double quotes
 _LONGEST_SOCKET = 107  # bytes: sun_path of Linux less its final zero
 
 
@@ -53,9 +54,12 @@ def cluster_in(folder: Path, binaries: Path) -> Cluster:
 
 
 def socket_folder(folder: Path) -> Path:
-    """Where the socket goes: beside the data, or, that path being too long for one, in a short folder for it alone."""
+    """Where the socket goes: beside the data, or, that path being too long for one, in a short folder for it alone.
+
+    A comma in the path counts as too long: libpq takes it for a list of hosts.
+    """
     beside = folder / "s"
-    if len(os.fsencode(beside / f".s.PGSQL.{_PORT}")) <= _LONGEST_SOCKET:
+    if len(os.fsencode(beside / f".s.PGSQL.{_PORT}")) <= _LONGEST_SOCKET and "," not in str(beside):
         return beside
     return Path("/tmp") / f"wedsync-db-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"  # noqa: S108 -- start() checks whose it is
 
@@ -67,8 +71,14 @@ def create(folder: Path, binaries: Path, *, durable: bool = False) -> Cluster:
     who took over the server can make us write elsewhere.
 
     Raises:
+        Refused: the path has a character that pg_ctl does not survive.
         WedsyncError: with the reason initdb gives.
     """
+    if odd := _NOT_FOR_PG_CTL & set(str(folder)):
+        raise Refused(
+            f"PostgreSQL's pg_ctl cannot work in {folder}, because of {' '.join(sorted(odd))}",
+            hint="Set WEDSYNC_HOME to a folder with a plainer name.",
+        )
     account = server_account(folder.parent)
     cluster = cluster_in(folder, binaries)
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -166,10 +176,9 @@ def last_complaint(log: str) -> str:
 
 def _options(cluster: Cluster, settings: Mapping[str, str]) -> str:
     """What pg_ctl hands on through a shell. The socket folder is a list to PostgreSQL, hence quoted once more."""
-    folder = str(cluster.socket).replace('"', '""')
     fixed = {
         "listen_addresses": "",
-        "unix_socket_directories": f'"{folder}"',
+        "unix_socket_directories": f'"{cluster.socket}"',
         "port": str(cluster.port),
         "hba_file": str(cluster.data.parent / _HBA),
         "ident_file": str(cluster.data.parent / _IDENT),
