@@ -81,7 +81,7 @@ def run_verify(connection: psycopg.Connection, script: Script) -> None:
 
 def require_yes(result: PGresult | None, script: Script, statement: Statement) -> None:
     """Raise VerifyFailed if any row of a verify statement's result begins with false or NULL."""
-    if result is None or result.status is not ExecStatus.TUPLES_OK or not result.nfields:
+    if result is None or result.status != ExecStatus.TUPLES_OK or not result.nfields:
         return
     noes = (None, b"f") if result.ftype(0) == _BOOL else (None,)
     if any(result.get_value(row, 0) in noes for row in range(result.ntuples)):
