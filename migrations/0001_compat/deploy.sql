@@ -1,62 +1,50 @@
 -- What Supabase brings along, for servers that are not Supabase: the API's roles and schema auth.
 -- On Supabase all of it exists and nothing is altered, its auth least of all: it is not ours.
 
--- Roles belong to the whole cluster: made where missing, never altered, never dropped.
+-- Roles belong to the whole cluster: made where missing, never altered. The comment tells a revert which it made.
 -- They do not log in: whoever could log in as one could also set its claims, and so be any user.
 do $roles$
 declare
-  wanted text;
-begin
-  foreach wanted in array array['anon', 'authenticated'] loop
-    if not exists (select from pg_catalog.pg_roles where rolname = wanted) then
-      begin
-        execute pg_catalog.format('create role %I nologin noinherit', wanted);
-      exception when duplicate_object or unique_violation then
-        null;  -- another database of this cluster was faster
-      end;
-    end if;
-  end loop;
-end
-$roles$;
-
--- service_role is the platform's own server side, for which row-level security is no limit. Up to PostgreSQL 15 only a
--- superuser may give that attribute, from 16 on only a role that has it: without it the role sees no row.
-do $service$
-begin
-  if not exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
-    begin
-      create role service_role nologin noinherit bypassrls;
-    exception
-      when duplicate_object or unique_violation then
-        null;
-      when insufficient_privilege then
-        create role service_role nologin noinherit;
-        raise warning 'service_role sees no rows yet'
-          using hint = 'A superuser has to run: alter role service_role bypassrls';
-    end;
-  end if;
-end
-$service$;
-
--- The verify scripts look at the data as the API's roles do, so whoever deploys must be able to become them.
--- SET ROLE asks about the session's user; on 15 a membership is always enough.
-do $membership$
-declare
+  -- SET ROLE asks about the session's user; on 15 a membership is always enough
   ability constant text := case when pg_catalog.current_setting('server_version_num')::int >= 160000
                                 then 'SET' else 'MEMBER' end;
   wanted text;
 begin
-  foreach wanted in array array['anon', 'authenticated'] loop
-    if not pg_catalog.pg_has_role(session_user, wanted, ability) then
+  foreach wanted in array array['anon', 'authenticated', 'service_role'] loop
+    continue when exists (select from pg_catalog.pg_roles where rolname = wanted);
+    begin
+      execute pg_catalog.format('create role %I nologin noinherit', wanted);
+    exception when duplicate_object or unique_violation then
+      continue;  -- another database of this cluster was faster
+    end;
+    execute pg_catalog.format('comment on role %I is %L', wanted, 'made by wedsync-db for database ' || current_database());
+
+    -- the verify scripts look at the data as these two do
+    if wanted <> 'service_role' and not pg_catalog.pg_has_role(session_user, wanted, ability) then
       execute pg_catalog.format('grant %I to current_user', wanted);
     end if;
+
+    -- the platform's own server side, for which row-level security is no limit
+    if wanted = 'service_role' then
+      begin
+        alter role service_role bypassrls;
+      exception when insufficient_privilege then  -- up to 15 only a superuser may, from 16 on only who has it
+        raise warning 'service_role sees no rows yet'
+          using hint = 'A superuser has to run: alter role service_role bypassrls';
+      end;
+    end if;
   end loop;
-exception when insufficient_privilege then
-  raise exception 'the role that deploys cannot become anon and authenticated'
-    using errcode = 'insufficient_privilege',
-          hint = 'The owner of these roles has to run: grant anon, authenticated to <the role that deploys>';
+
+  -- Where somebody else made the roles, whoever deploys has to be given these two: it could often do that itself, but
+  -- no revert could tell that membership from one that was there before.
+  if not (pg_catalog.pg_has_role(session_user, 'anon', ability)
+          and pg_catalog.pg_has_role(session_user, 'authenticated', ability)) then
+    raise exception 'the role that deploys cannot become anon and authenticated'
+      using errcode = 'insufficient_privilege',
+            hint = pg_catalog.format('Whoever owns these roles has to run: grant anon, authenticated to %I', current_user);
+  end if;
 end
-$membership$;
+$roles$;
 
 -- auth.uid() and its two companions read the verified token that the API puts into the session's settings, under the
 -- name of today and the older one. The comment marks the schema as ours to drop.

@@ -26,7 +26,7 @@ create function app.tz_ok(name text) returns boolean
   language plpgsql immutable strict set search_path = pg_catalog, pg_temp
   as $$
 begin
-  if name !~ '^(UTC|Etc/GMT[+-][0-9]{1,2}|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z_-]+){1,2})$' then
+  if name !~ '^(UTC|Etc/GMT([+]([0-9]|1[0-2])|-([0-9]|1[0-4]))|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z_-]+){1,2})$' then
     return false;
   end if;
   perform timestamptz '2000-01-01 00:00:00+00' at time zone name;

@@ -31,7 +31,8 @@ where p.polrelid in (
 
 -- the access functions run as their owner, with a fixed search_path, for nobody but whom they are meant for
 select pg_catalog.count(*) = 2
-       and pg_catalog.bool_and(p.prosecdef and p.provolatile = 's' and p.proconfig = array['search_path=pg_catalog, pg_temp']
+       and pg_catalog.bool_and(p.prosecdef and p.provolatile = 's'
+                               and p.proconfig is not distinct from array['search_path=pg_catalog, pg_temp']
                                and pg_catalog.has_function_privilege('authenticated', p.oid, 'execute')
                                and not pg_catalog.has_function_privilege('anon', p.oid, 'execute')) as access_functions_are_closed
 from pg_catalog.pg_proc as p

@@ -79,7 +79,7 @@ def _wedding(lead: Supplier, place: int, chance: Random) -> _Wedding:
     city = lead.city if happens(chance, 0.8) else pick(chance, CITIES)
     first = datetime(pick(chance, _YEARS), weighted(chance, _MONTHS), 1 + 7 * between(chance, 0, 3), tzinfo=UTC)
     day = first + timedelta(days=(weighted(chance, _WEEKDAYS) - first.weekday()) % 7)
-    ceremony = day + timedelta(hours=between(chance, 12, 16) - city.ahead)
+    ceremony = day + timedelta(hours=between(chance, 11, 17) - city.ahead)
     booked = ceremony - timedelta(days=between(chance, 330, 540), minutes=between(chance, 0, 1439))
     latest = EPOCH - timedelta(days=between(chance, 61, 300))
     return _Wedding(lead, place, city, ceremony, min(booked, latest))

@@ -1,0 +1,87 @@
+"""WedSync's own migrations on a test server, run without the executor: they have to be right by themselves."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from tests.support.case import ROLE, database
+from wedsync_db.installation import CHECKOUT
+from wedsync_db.model import Fingerprint
+from wedsync_db.postgres import fingerprint
+from wedsync_db.postgres.cluster import Cluster
+from wedsync_db.postgres.parse import parse
+from wedsync_db.postgres.session import Address, session
+
+MIGRATIONS = tuple(CHECKOUT / "migrations" / name for name in (
+    "0001_compat", "0002_helpers", "0003_tenancy", "0004_weddings", "0005_access"))  # fmt: skip
+UPTO_WEDDINGS = MIGRATIONS[:4]
+API_ROLES = ("anon", "authenticated", "service_role")
+TABLES = ("organizations", "profiles", "memberships", "invitations", "api_keys",
+          "weddings", "wedding_people", "wedding_vendors", "wedding_events", "timeline_items")  # fmt: skip
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def owned_database(cluster: Cluster) -> Iterator[Address]:
+    """A database of an ordinary role that may create roles and bypass row-level security, as Supabase's owner may.
+
+    Where another test's superuser has made the API's roles, this one gets to be a member, as an operator would do it.
+    """
+    with database(cluster, f"schema_{os.getpid()}_{next(_numbers)}") as address:
+        with session(cluster.address(), "test-admin") as admin:
+            known = admin.execute("select rolname from pg_roles where rolname = any (%s)", [list(API_ROLES)]).fetchall()
+            for (role,) in known:
+                admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(ROLE)))
+        yield address
+
+
+def make_api_roles(cluster: Cluster) -> None:
+    """Make the API's roles as somebody else would have, where they are missing."""
+    with session(cluster.address(), "test-admin") as admin:
+        known = {name for (name,) in admin.execute("select rolname from pg_roles")}
+        for role in API_ROLES:
+            if role not in known:
+                admin.execute(sql.SQL("create role {} nologin noinherit").format(sql.Identifier(role)))
+
+
+def run(connection: psycopg.Connection, folder: Path, script: str) -> None:
+    """Run a script in a transaction of its own; a verify script has to say true and nothing else."""
+    path = folder / f"{script}.sql"
+    with connection.transaction():
+        for statement in parse(path.read_text(), path).statements:
+            cursor = connection.execute(statement.sql)
+            if script == "verify" and cursor.description:
+                rows = cursor.fetchall()
+                assert rows == [(True,)], (
+                    f"{folder.name}/verify.sql:{statement.line} {cursor.description[0].name}: {rows}"
+                )
+
+
+def deploy(connection: psycopg.Connection, *folders: Path) -> None:
+    """Deploy and verify these migrations in order."""
+    for folder in folders:
+        run(connection, folder, "deploy")
+        run(connection, folder, "verify")
+
+
+def catalog(connection: psycopg.Connection) -> Fingerprint:
+    """The fingerprint without the roles themselves: other tests of the same cluster make them, too."""
+    taken = fingerprint.take(connection).objects
+    return Fingerprint({name: text for name, text in taken.items() if not name.startswith(("role:", "membership:"))})
+
+
+@contextmanager
+def acting_as(connection: psycopg.Connection, user: str | None, role: str = "authenticated") -> Iterator[None]:
+    """What the API does for a request of this user; everything done inside is taken back."""
+    with connection.transaction(force_rollback=True):
+        connection.execute("select set_config('request.jwt.claims', %s, true)", [json.dumps({"sub": user})])
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+        yield
