@@ -6,6 +6,9 @@ import random
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
+
+from wedsync_db.errors import MigrationFailed
 from wedsync_db.migrate import journal, ledger
 from wedsync_db.migrate.apply import apply
 from wedsync_db.migrate.execute import NO_WATCH
@@ -45,14 +48,15 @@ class Deployed:
         assert not findings, findings
         return found
 
-    def deploy(self, *, only: int | None = None, atomic: str = "migration", **proof: object) -> Deployment:
+    def deploy(
+        self, *, only: int | None = None, atomic: str = "migration", prove: bool = True, **proof: object
+    ) -> Deployment:
         pending = self.migrations
         with session(self.address, "test") as connection:
             ledger.install(connection)
             self.before = fingerprint.take(connection)
-            self.proofs = {
-                m.id: replace(p, **proof) for m, p in zip(pending, self._prove(connection, pending), strict=True)
-            }
+            proofs = self._prove(connection, pending) if prove else []
+            self.proofs = {p.migration: replace(p, **proof) for p in proofs}
             rehearsed = Rehearsal("", None, 0, "", Change({}), tuple(self.proofs.values()), (), 0.0)
             self.deployment = journal.begin(
                 connection, plan=Plan(pending, ()), atomic=atomic, fingerprint_before=self.before.digest,
@@ -61,6 +65,11 @@ class Deployed:
         if only != 0:
             self.apply(pending[:only])
         return self.deployment
+
+    def deploy_failing(self) -> None:
+        """A deployment that a statement stops; what fails cannot be rehearsed either."""
+        with pytest.raises(MigrationFailed):
+            self.deploy(prove=False)
 
     def apply(self, pending: tuple[Migration, ...]) -> None:
         apply(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from wedsync_db.model import Change, Licence, Migration, MigrationProof, RelationContent
+from wedsync_db.model import Change, Fingerprint, Licence, Migration, MigrationProof, RelationContent
 
 Default = Literal["none", "constant", "variable", "generated"]
 _NAMED_OBJECTS = 5  # how many objects a risk names
@@ -207,11 +207,20 @@ def beyond(happened: Change, rehearsed: Change | None) -> tuple[str, ...]:
         return ("what the migration changed in the catalog is not known",)
     expected = {name: (after, before) for name, (before, after) in rehearsed.objects.items()}
     names = happened.objects.keys() | expected.keys()
-    differ = sorted(n for n in names if happened.objects.get(n) != expected.get(n))
-    if not differ:
-        return ()
-    shown = ", ".join(differ[:_NAMED_OBJECTS]) + (", …" if len(differ) > _NAMED_OBJECTS else "")
-    return (f"the revert would not undo exactly what the migration did: {shown}",)
+    differ = [name for name in names if happened.objects.get(name) != expected.get(name)]
+    return (f"the revert would not undo exactly what the migration did: {_shown(differ)}",) if differ else ()
+
+
+def not_undone(now: Fingerprint, rehearsed: Change | None) -> tuple[str, ...]:
+    """The same where there is no transaction to compare across: each object must be now what it was before."""
+    if rehearsed is None:
+        return ("what the migration changed in the catalog is not known",)
+    names = [name for name, (before, _) in rehearsed.objects.items() if now.objects.get(name) != before]
+    return (f"the revert did not undo what the migration did: {_shown(names)}",) if names else ()
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(sorted(names)[:_NAMED_OBJECTS]) + (", …" if len(names) > _NAMED_OBJECTS else "")
 
 
 def _whole(value: object) -> int | None:

@@ -3,6 +3,7 @@
 One transaction does it all: fence, locks, a trial run of the revert in a savepoint to see what it removes and rewrites,
 the look at what stands there now, the revert, the comparison, ledger and journal, COMMIT. So the script runs twice, and
 the tables it rewrites are read twice, under ACCESS EXCLUSIVE; tables whose stored rows it leaves alone are not read.
+A script that may not run in a transaction is undo_alone.py's.
 """
 
 from __future__ import annotations
@@ -13,43 +14,24 @@ from dataclasses import dataclass
 
 import psycopg
 
-from wedsync_db.errors import LockTimeout, MigrationFailed, PersonNeeded
+from wedsync_db.errors import LockTimeout, MigrationFailed
 from wedsync_db.migrate import at_risk, journal, ledger, loss
 from wedsync_db.migrate.acquire import RETRYABLE, take_locks
 from wedsync_db.migrate.at_risk import Effect, Positions, Relations
 from wedsync_db.migrate.execute import run_script
 from wedsync_db.migrate.explain import describe
+from wedsync_db.migrate.revert import Revert, note, person_needed
 from wedsync_db.migrate.run import CommitLost, Run, fenced, reset, retrying
 from wedsync_db.migrate.touched import positions, relations, touched
-from wedsync_db.model import Fingerprint, HeldLock, Migration, MigrationProof, Script
+from wedsync_db.migrate.undo_alone import revert_alone
+from wedsync_db.model import Fingerprint, HeldLock, Migration, MigrationProof
 from wedsync_db.postgres import fingerprint
 from wedsync_db.postgres.queries import query
+from wedsync_db.postgres.session import session
 
 
 class SessionLost(Exception):  # noqa: N818 - not an error an operator meets: the caller asks the ledger what happened
     """The session ended under the revert, in COMMIT perhaps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Revert:
-    """One migration to be reverted: its script, its proof, and whether a person accepted what it may lose."""
-
-    migration: Migration
-    script: Script
-    proof: MigrationProof | None
-    accept_loss: bool = False
-
-    def refuse(self, run: Run, risks: Iterable[str]) -> None:
-        """Stop at any risk, or say it where a person accepted it.
-
-        Raises:
-            PersonNeeded: there is one.
-        """
-        found = tuple(risks)
-        if found and not self.accept_loss:
-            raise person_needed(self.migration, found)
-        for risk in found:
-            run.say(f"{self.migration.id}: accepted: {risk}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +61,24 @@ def revert_migration(
         SessionLost: the ledger says whether it was before or after COMMIT.
     """
     if migration.revert is None:
-        raise person_needed(migration, at_risk.unlicensed(migration, proof))
+        raise person_needed(migration.id, at_risk.unlicensed(migration, proof))
     revert = Revert(migration, migration.revert, proof, accept_loss)
     revert.refuse(run, at_risk.unlicensed(migration, proof))
     with judged(connection, migration):
-        retrying(run, lambda: _attempt(connection, run, revert))
+        if any(statement.concurrent for statement in revert.script.statements):
+            revert_alone(connection, run, revert)
+        else:
+            retrying(run, lambda: _attempt(connection, run, revert))
+
+
+def revert_in_session(
+    run: Run, migration: Migration, proof: MigrationProof | None, *, accept_loss: bool = False
+) -> None:
+    """Do it in a session of its own, which `recover` can end, and which takes what the script sets with it."""
+    lock, statement = run.settings.lock_timeout_ms, run.settings.statement_timeout_ms
+    with session(run.address, "revert", lock_timeout_ms=lock, statement_timeout_ms=statement) as connection:
+        journal.attach(connection, run.deployment)
+        revert_migration(connection, run, migration, proof, accept_loss=accept_loss)
 
 
 @contextmanager
@@ -97,22 +92,13 @@ def judged(connection: psycopg.Connection, migration: Migration) -> Iterator[Non
         if isinstance(error, LockTimeout) or error.sqlstate in RETRYABLE:
             raise
         said = describe(error) if isinstance(error, psycopg.Error) else error.message
-        raise person_needed(migration, (f"its revert cannot be run: {said}",)) from None
-
-
-def person_needed(migration: Migration, risks: tuple[str, ...]) -> PersonNeeded:
-    """The error that stops at this migration."""
-    return PersonNeeded(
-        f"{migration.id} was not reverted: {risks[0]}" + (f" (and {len(risks) - 1} more)" if risks[1:] else ""),
-        hint="Keep it and mend it with a new migration, or `revert` and accept the loss.",
-        at_risk=risks,
-    )
+        raise person_needed(migration.id, (f"its revert cannot be run: {said}",)) from None
 
 
 def _attempt(connection: psycopg.Connection, run: Run, revert: Revert) -> int:
     with fenced(connection, run), _checked(connection):
         if ledger.forget(connection, revert.migration.id):
-            _note(connection, run, revert)
+            note(connection, run, revert)
             _revert(connection, run, revert)
     return 0
 
@@ -205,9 +191,3 @@ def _known(proof: MigrationProof | None) -> Iterator[str]:
 
 def _exclusive(names: Iterable[str]) -> list[HeldLock]:
     return [HeldLock(name, "AccessExclusiveLock", 0.0) for name in names]
-
-
-def _note(connection: psycopg.Connection, run: Run, revert: Revert) -> None:
-    name, sha256 = revert.migration.id, revert.script.sha256
-    journal.start_step(connection, run.deployment, name, direction="revert", statement=None, sql_sha256=sha256)
-    journal.finish_step(connection, run.deployment, name, direction="revert", statement=None)
