@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -27,6 +28,11 @@ PORT = 6543
 IGNORING = "ignore_startup_parameters=options"
 
 pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="no pgbouncer here")
+
+
+def answers(path):
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 @pytest.fixture
@@ -60,7 +66,7 @@ def pgbouncer(address, db):
         as_account = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
         process = subprocess.Popen([PGBOUNCER, "-q", folder / "ini"], cwd="/", stderr=subprocess.DEVNULL, **as_account)
         try:
-            while not (folder / f".s.PGSQL.{PORT}").exists():
+            while not answers(folder / f".s.PGSQL.{PORT}"):
                 assert process.poll() is None, "pgbouncer did not start"
                 time.sleep(0.01)
             yield replace(address, host=str(folder), port=PORT, user=name, password=password)
