@@ -68,6 +68,6 @@ limit 1
 
 -- name: end_sessions
 -- a backup that was given up leaves nobody behind on the server
-select pg_catalog.pg_terminate_backend(pid)
+select pg_catalog.pg_terminate_backend(pid, 2000)
 from pg_catalog.pg_stat_activity
 where application_name = %s and pid <> pg_catalog.pg_backend_pid()

@@ -1,0 +1,101 @@
+"""kill -9 of a run that is making a backup: no backup, no program and no session stays; the next run cleans up."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from wedsync_db.backup.dump import create_backup
+from wedsync_db.backup.store import check_files, list_backups
+
+pytestmark = pytest.mark.faults
+
+# a run that stops for good at one of its moments, and says so
+RUN = """
+import sys, time
+from pathlib import Path
+from wedsync_db.backup import dump
+from wedsync_db.postgres.session import Address
+
+moment, host, port, dbname, folder = sys.argv[1:]
+
+def stop(*_):
+    print("there", flush=True)
+    time.sleep(600)
+
+options = {"say": stop} if moment == "before the dump" else {"check": stop} if moment == "while dumping" else {}
+if moment == "before the checksums":
+    dump.digest_files = stop
+if moment == "before the manifest":
+    dump.publish = stop
+dump.create_backup(Address(host, int(port), dbname, "wedsync"), Path(folder), environment="demo", **options)
+"""
+MOMENTS = ("before the dump", "while dumping", "before the checksums", "before the manifest")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_run_leaves_nothing_that_lasts(address, db, tmp_path, moment):
+    db.execute("create table t as select g, repeat(md5(g::text), 9) from generate_series(1, 300000) g")
+    folder = tmp_path / "backups"
+    earlier = create_backup(address, folder, environment="demo")
+    private = tmp_path / "tmp"
+    private.mkdir()
+    command = [sys.executable, "-c", RUN, moment, address.host, str(address.port), address.dbname, str(folder)]
+    environment = {**os.environ, "TMPDIR": str(private), "PYTHONPATH": str(Path(__file__).parents[2])}
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+    assert run.stdout.readline() == b"there\n"
+    if moment == "while dumping":
+        assert programs(folder)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    run.stdout.close()
+    assert eventually(lambda: not programs(folder) and not sessions(db))
+    assert list(private.iterdir()) == []
+    assert list_backups(folder) == (earlier,)
+    assert len(list(folder.glob(".partial-*"))) == 1
+    later = create_backup(address, folder, environment="demo")
+    check_files(later)
+    assert list_backups(folder) == (earlier, later)
+    assert list(folder.glob(".partial-*")) == []
+
+
+def test_the_debris_of_a_living_run_is_left_alone(address, db, tmp_path):
+    db.execute("create table t as select g from generate_series(1, 300000) g")
+    seen = []
+
+    def meanwhile():
+        if not seen:
+            seen.append(create_backup(address, tmp_path, environment="demo"))
+
+    outer = create_backup(address, tmp_path, environment="demo", check=meanwhile)
+    assert sorted(one.id for one in list_backups(tmp_path)) == sorted([outer.id, seen[0].id])
+
+
+def programs(folder):
+    """Processes that were started for this folder."""
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"pg_dump" in (text := read(path)) and
+            os.fsencode(folder) in text and b"leash" not in text]  # fmt: skip
+
+
+def read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def sessions(db):
+    query = "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    return db.execute(query).fetchall()
+
+
+def eventually(done):
+    """Whether it comes true within ten seconds."""
+    deadline = time.monotonic() + 10
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return done()
