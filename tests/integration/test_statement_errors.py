@@ -69,7 +69,7 @@ def test_no_value_of_a_row_is_said(run, sql, said):
     text = f"{error} {error.hint}"
     assert not any(secret in text for secret in ("secret", "ret", "7777777", "4242", "0xe9", "736563"))
     if said:
-        assert str(error).endswith(f": {said})")")
+        assert str(error).endswith(f": {said})")
 
 
 def test_what_an_author_raises_is_passed_on(run):
