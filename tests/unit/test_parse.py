@@ -166,6 +166,7 @@ def test_what_may_not_run_in_a_transaction(sql, alone):
         ("do $$ begin if a then ROLLBACK; end if; end $$", "ROLLBACK inside DO"),
         ("do 'begin /* x */ -- y\n commit and chain; end'", "COMMIT inside DO"),
         ("do $$ begin perform commit from log; end $$", None),
+        ("do $$ begin perform commit; end $$", None),
         ("do $$ begin raise notice 'commit;'; -- commit;\n end $$", None),
         ("do $$ begin execute 'unterminated; end $$", None),
         ("create function f() returns void language plpgsql as 'begin commit; end'", None),
@@ -233,6 +234,16 @@ def test_walk_meets_parents_first_and_everything_once():
     assert kinds.index("FuncCall") < kinds.index("ColumnRef")
     assert kinds.count("SelectStmt") == 1
     assert kinds.count("ColumnRef") == 2
+
+
+def test_only_what_postgresql_calls_blank_is_cut_off():
+    (statement,) = statements("select 1 as a\N{NO-BREAK SPACE} \n")
+    assert statement.sql == "select 1 as a\N{NO-BREAK SPACE}"
+
+
+def test_literals_that_look_like_the_parsers_own_fields():
+    found = statements("""select '"stmt_len":3'; select '{"stmt":{"IndexStmt":{}}}', '"stmt_location":0'""")
+    assert [(s.kind, s.offset) for s in found] == [("SelectStmt", 0), ("SelectStmt", 23)]
 
 
 def test_large_scripts():

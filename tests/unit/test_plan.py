@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -111,6 +112,13 @@ def test_late(folder):
     write(folder, "0001_a")
     write(folder, "0003_c")
     assert said(planned(folder, ledger)) == [("late", "0001_a")]
+
+
+def test_ledger_of_somebody_elses_names(folder):
+    write(folder, "0001_a")
+    (entry,) = applied(folder)
+    plan = planned(folder, (replace(entry, id="initial"),))
+    assert said(plan) == [("missing", "initial")]
 
 
 def test_cycle_and_unknown_requirement(folder):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wedsync_db.errors import PlanError
 from wedsync_db.migrate.files import read_migrations
+from wedsync_db.migrate.header import ID
 from wedsync_db.migrate.lint import lint_pending
 from wedsync_db.migrate.order import late, ordered
 from wedsync_db.migrate.unchanged import unchanged
@@ -44,7 +45,7 @@ def make_plan(
     said = (
         *(_weighed(f, entries) for f in findings),
         *disorder,
-        *late(pending, (int(entry.id[:4]) for entry in applied)),
+        *late(pending, (int(name[:4]) for name in entries if ID.fullmatch(name))),
         *_history(migrations, applied),
         *lint_pending(pending, target_major=target_major),
     )

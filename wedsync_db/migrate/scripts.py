@@ -106,7 +106,7 @@ _NO_REVERT = Hazard(
     "no-revert",
     Severity.WARNING,
     "there is no revert.sql that could run: only a person could undo this once it is committed",
-    "write revert.sql, or say in deploy.sql what is lost: -- loses: …",
+    "write revert.sql; what it cannot bring back, say atop deploy.sql: -- loses: …",
 )
 _NO_VERIFY = Hazard(
     "no-verify",

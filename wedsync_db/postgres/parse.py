@@ -33,6 +33,7 @@ _LENGTH = re.compile(rb'"stmt_len":(\d+)')
 _PLACE = rb'"(?:(?:name_|stmt_)?location|(?:rexpr_)?list_(?:start|end)|stmt_len)":-?\d+'
 _PLACES = re.compile(rb",%b|%b,?" % (_PLACE, _PLACE))
 _COPY_DATA = re.compile(r"\bcopy\b[^;]*\bfrom\s+stdin\b[^;]*;[^;]*\Z", re.IGNORECASE)
+_BLANK = " \t\n\r\f\v"  # PostgreSQL's; a no-break space belongs to the name it stands in
 _CONTROL = {"commit", "rollback"}
 _OPENERS = {";", "begin", "then", "else", "loop"}
 
@@ -205,7 +206,7 @@ def _pieces(data: bytes, whole: bytes) -> Iterator[tuple[str, int, int]]:
         between = data[end:start].decode()
         line, offset = line + between.count("\n"), offset + len(between)
         sql = data[start:stop].decode()
-        yield sql.rstrip(), line, offset
+        yield sql.rstrip(_BLANK), line, offset
         line, offset, end = line + sql.count("\n"), offset + len(sql), stop
 
 
