@@ -79,11 +79,7 @@ def _compare(desk: Desk, before: State, rows: Sequence[NewRow], touched: frozens
     inside = desk.deployer
     inside.execute(query("descent", "become_superuser"))
     catalog = fingerprint.take(inside)
-    for row in rows:
-        if row.relation in before.content:
-            # a table that is gone, or has lost its key, is told by the comparison
-            with suppress(psycopg.errors.ProgrammingError), inside.transaction():
-                remove_rows(inside, [row])
+    remove_rows(inside, rows)
     relations = sorted((touched | locked) & before.content.keys())
     return Shown(
         leftover=before.catalog.change_to(catalog),

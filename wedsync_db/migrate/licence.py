@@ -17,7 +17,8 @@ class Shown:
     """What up, down and up again showed on the copy.
 
     `leftover` is the catalog before up against the one after down. `before` and `after` are the rows that were there
-    before up, then and after down, by relation: absent in `after` what could no longer be read. Each error is one line.
+    before up, then and after down, by relation: absent in `after` what could no longer be read. `revert_error` is one
+    line; `again_error` completes the sentence "deploy.sql …".
     """
 
     leftover: Change = Change({})  # noqa: RUF009 - frozen, and empty
@@ -41,7 +42,7 @@ def judge(migration: Migration, shown: Shown) -> tuple[Licence, tuple[str, ...]]
     lost = tuple(_lost(shown))
     reasons = (*_catalog(shown.leftover), *lost)
     if shown.again_error:
-        return Licence.NONE, (*reasons, f"after the revert deploy.sql fails: {shown.again_error}")
+        return Licence.NONE, (*reasons, f"after the revert, deploy.sql {shown.again_error}")
     if migration.loses:
         return Licence.WEAKER, (*reasons, f"its author says that it loses {migration.loses}")
     if lost:

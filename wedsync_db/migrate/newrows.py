@@ -56,10 +56,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A row that was written, by its primary key in text form."""
+    """A row that was written, by its primary key: names and numbers of the columns, and their values as text."""
 
     relation: str
+    oid: int
     key: tuple[str, ...]
+    numbers: tuple[int, ...]
     values: tuple[str, ...]
 
 
@@ -84,19 +86,21 @@ def write_rows(
 
 
 def remove_rows(connection: psycopg.Connection, rows: Iterable[NewRow]) -> None:
-    """Take the rows away, in the transaction that is open, without triggers; a row that is gone is fine.
+    """Take the rows away, in the transaction that is open, without triggers; one that is gone already is fine.
 
-    Raises:
-        psycopg.Error: a table or a column of its key is no longer there.
+    They are looked for in the table they were written into, whatever it is called by now, and in the table that has
+    its name by now.
     """
     connection.execute(query("newrows", "quietly"))
     for row in rows:
-        statement = sql.SQL(query("newrows", "remove")).format(
-            relation=quoted(row.relation),
-            key=sql.SQL(", ").join(map(sql.Identifier, row.key)),
-            values=sql.SQL(", ").join(map(sql.Literal, row.values)),
-        )
-        connection.execute(statement)
+        wanted = {"oid": row.oid, "numbers": list(row.numbers), "relation": row.relation, "key": list(row.key)}
+        for relation, key in connection.execute(query("newrows", "whereabouts"), wanted).fetchall():
+            statement = sql.SQL(query("newrows", "remove")).format(
+                relation=quoted(relation),
+                key=sql.SQL(", ").join(map(sql.Identifier, key)),
+                values=sql.SQL(", ").join(map(sql.Literal, row.values)),
+            )
+            connection.execute(statement)
 
 
 def _write(connection: psycopg.Connection, relation: str, before: set[str]) -> NewRow:
@@ -131,7 +135,10 @@ def _insert(
     with connection.transaction():
         connection.execute(query("newrows", "quietly"))
         row = connection.execute(statement).fetchall()[0]
-    return NewRow(relation, key, tuple(row))
+        oid, numbers = connection.execute(
+            query("newrows", "place"), {"relation": relation, "key": list(key)}
+        ).fetchall()[0]
+    return NewRow(relation, oid, key, tuple(numbers), tuple(row))
 
 
 def values(columns: Sequence[Column], relation: str, added: set[str]) -> dict[str, sql.Composable]:

@@ -118,9 +118,9 @@ def _again(desk: Desk, migration: Migration, expected: Fingerprint) -> str | Non
     try:
         climb(desk, migration)
     except MigrationFailed as error:
-        return error.message
+        return f"fails: {error.message}"
     different = sorted(expected.change_to(fingerprint.take(desk.superuser)).objects)
-    return f"it makes something else of {different[0]} than the first time" if different else None
+    return f"makes something else of {different[0]} than the first time" if different else None
 
 
 def _changed(up: _Up) -> frozenset[str]:

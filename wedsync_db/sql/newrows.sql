@@ -42,6 +42,30 @@ returning {key}
 -- Take one such row away again, by its key.
 delete from {relation} where ({key}) = ({values})
 
+-- name: place
+-- Oid and column numbers survive a rename, and so tell where a row is after a revert.
+select r.oid::pg_catalog.int8,
+       (select pg_catalog.array_agg(a.attnum::pg_catalog.int4 order by k.place)
+          from pg_catalog.unnest(%(key)s::pg_catalog.text[]) with ordinality as k (name, place)
+          join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attname = k.name)
+  from (select pg_catalog.to_regclass(%(relation)s)::pg_catalog.oid as oid) as r
+
+-- name: whereabouts
+-- The tables a row may be in now, each with the names of its key's columns: the same table, or another of its name.
+select pg_catalog.format('%%I.%%I', n.nspname, c.relname), t.key
+  from (select %(oid)s::pg_catalog.int8::pg_catalog.oid as oid,
+               (select pg_catalog.array_agg(a.attname::pg_catalog.text order by k.place)
+                  from pg_catalog.unnest(%(numbers)s::pg_catalog.int4[]) with ordinality as k (number, place)
+                  join pg_catalog.pg_attribute a on a.attrelid = %(oid)s and a.attnum = k.number and not a.attisdropped) as key
+        union
+        select pg_catalog.to_regclass(%(relation)s)::pg_catalog.oid,
+               (select pg_catalog.array_agg(a.attname::pg_catalog.text order by k.place)
+                  from pg_catalog.unnest(%(key)s::pg_catalog.text[]) with ordinality as k (name, place)
+                  join pg_catalog.pg_attribute a on a.attrelid = pg_catalog.to_regclass(%(relation)s) and a.attname = k.name)) as t
+  join pg_catalog.pg_class c on c.oid = t.oid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where pg_catalog.cardinality(t.key) = pg_catalog.cardinality(%(key)s::pg_catalog.text[])
+
 -- name: quietly
 -- For this transaction no trigger fires and no foreign key cascades: a row more or less in one table, nothing else.
 set local session_replication_role = replica
