@@ -40,6 +40,14 @@ def test_everything_is_there_and_said(address, environment, home, major):
     assert "dumps this server (compresses with " in message_of("client-programs", found)
 
 
+def test_what_was_not_asked_is_not_claimed(address, environment, home):
+    found = doctor(address, environment, home)
+    assert message_of("freeze", found) == "the freeze calendar is off in this environment"
+    assert "does not require" in message_of("tls", found)
+    strict = replace(environment, require_tls=True, guard=replace(READY, freeze="warn"))
+    assert "is off" not in message_of("freeze", doctor(address, strict, home))
+
+
 def test_what_is_missing_is_an_error_with_a_remedy(address, environment, home, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "binaries_of", lambda _: None)
     poor = replace(environment, require_tls=True, allow_data_copy=False, migrations=tmp_path / "none")

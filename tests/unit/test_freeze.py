@@ -15,6 +15,7 @@ ZONES = [
     "America/New_York",
     "America/Havana",  # changes at midnight
     "America/Asuncion",
+    "Asia/Amman",  # changed on Fridays
     "Asia/Beirut",
     "Asia/Kathmandu",
     "Australia/Lord_Howe",  # half an hour of summer time
@@ -67,6 +68,11 @@ def test_the_predicted_end_must_be_outside_too():
 @pytest.mark.parametrize(("hour", "start"), [(0, "2026-06-05T00:00:00"), (24, "2026-06-06T00:00:00")])
 def test_the_friday_may_be_all_in_or_all_out(hour, start):
     assert weekend(date(2026, 6, 1), ZoneInfo("UTC"), hour).start == utc(start)
+
+
+def test_of_two_readings_of_a_wall_clock_the_longer_freeze_counts():
+    # in Amman 01:00 of Friday 2021-10-29 became 00:00 once more
+    assert weekend(date(2021, 10, 25), ZoneInfo("Asia/Amman"), 0).start == utc("2021-10-28T21:00:00")
 
 
 @given(moments, zones, hours)

@@ -19,6 +19,7 @@ def _no_secrets_left_behind(monkeypatch):
 
 @given(st.lists(secrets, min_size=1, max_size=4), st.lists(st.text(), max_size=5), st.randoms())
 @example(["a***", "bbbb"], ["abbbb", ""], None)
+@example(["bbbb", "a***", "c***d"], ["cabbbbd", ""], None)
 @example(["x***", "***x"], ["xx***xx"], None)
 def test_no_registered_secret_survives(values, around, random):
     module._secrets = ()

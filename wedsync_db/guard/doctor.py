@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -37,7 +37,7 @@ def doctor(
         asked = ask(connection, Context(environment, home.path, clock), frozenset(QUESTIONS))
         major = connection.info.server_version // 10_000
     return (
-        *_with_the_good(tuple(_softened(f) for f in asked)),
+        *_with_the_good(tuple(_softened(f) for f in asked), _assured(environment)),
         *_needs("client-programs", lambda: _programs(address, major)),
         *_needs("scratch", lambda: _scratch(major)),
         *_environment(environment),
@@ -52,9 +52,18 @@ def _passes(finding: Finding) -> bool:
     return finding.rule in _PASSING and finding.severity is Severity.ERROR
 
 
-def _with_the_good(found: tuple[Finding, ...]) -> Iterator[Finding]:
+def _assured(environment: Environment) -> Mapping[str, str]:
+    """What a rule without a finding says: nothing is claimed that this environment does not ask."""
+    not_asked = {
+        "freeze": environment.guard.freeze == "off" and "the freeze calendar is off in this environment",
+        "tls": not environment.require_tls and "this environment does not require an encrypted connection",
+    }
+    return {rule: not_asked.get(rule) or what for rule, what in RULES.items()}
+
+
+def _with_the_good(found: tuple[Finding, ...], assured: Mapping[str, str]) -> Iterator[Finding]:
     """What was found, in the order of the rules, and a note for each rule that nothing speaks against."""
-    for rule, what in RULES.items():
+    for rule, what in assured.items():
         yield from [f for f in found if f.rule == rule] or [Finding(rule, Severity.NOTE, what)]
 
 

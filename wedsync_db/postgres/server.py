@@ -52,7 +52,7 @@ def is_pooled(connection: psycopg.Connection) -> bool:
     pooler may give the next transaction to another backend. (Session pooling counts, too: it answers like this.)
     """
     told = connection.info.backend_pid
-    return told <= 0 or any(pid != told for pid in _backend_pids(connection))
+    return any(pid != told for pid in _backend_pids(connection))
 
 
 def lost_settings(connection: psycopg.Connection) -> tuple[str, ...]:
