@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -126,7 +126,12 @@ def _locked(
     plain = replace(address, role=None, parameters={**address.parameters, **_KEEPALIVES})
     with session(plain, purpose, settings=_PATIENT) as connection:
         _acquire(connection, key, wait_seconds, say)
-        yield TargetLock(connection.info.backend_pid, connection, key)
+        try:
+            yield TargetLock(connection.info.backend_pid, connection, key)
+        finally:
+            # the session's end would do, but only a moment after we are gone: whoever comes next need not wait for that
+            with suppress(psycopg.Error):
+                connection.execute(query("locks", "release"), [_OURS, key])
 
 
 def _acquire(connection: psycopg.Connection, key: int, wait_seconds: float, say: Callable[[str], None]) -> None:

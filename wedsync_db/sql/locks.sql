@@ -2,6 +2,10 @@
 -- Never a blocking pg_advisory_lock: a waiter holds a snapshot, and CREATE INDEX CONCURRENTLY would wait for it.
 select pg_catalog.pg_try_advisory_lock(%s, %s)
 
+-- name: release
+-- Frees the key at once.
+select pg_catalog.pg_advisory_unlock(%s, %s)
+
 -- name: holder
 -- Who holds the key in this database. Two-int keys have objsubid 2; the oid columns print as unsigned.
 select l.pid, coalesce(a.application_name, ''), coalesce(a.usename, ''), a.client_addr::text, a.backend_start
