@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import State
 
 from tasks.approve import require_approval
 from tasks.backup import take_backup
@@ -35,7 +35,7 @@ def _run_name() -> str:
     on_crashed=[recover_afterwards],
     on_cancellation=[recover_afterwards],
 )
-def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[str, ...] = ()) -> State | str:
+def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[str, ...] = ()) -> State[object] | str:
     """Bring an environment's database to the newest migration, or leave it as it was.
 
     A fresh backup is restored into a scratch server, which proves the backup; on copies of it every pending migration
@@ -64,7 +64,7 @@ def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[str
         )
 
 
-def _carry_out(environment: EnvironmentName, proof: Proof, overrides: tuple[str, ...]) -> State | str:
+def _carry_out(environment: EnvironmentName, proof: Proof, overrides: tuple[str, ...]) -> State[object] | str:
     """Touch the target: everything or nothing."""
     ask_guard(environment, "migrate", overrides=overrides, predicted_seconds=proof.predicted_seconds)
     with held_target(environment) as lock:
@@ -73,5 +73,5 @@ def _carry_out(environment: EnvironmentName, proof: Proof, overrides: tuple[str,
             applied = migrate(environment, proof, opened, lock.pid, overrides)
             close(environment, opened, verify(environment, proof, opened))
         except Exception as error:  # noqa: BLE001 whatever it is, the target must not stay half way
-            return roll_back_and_report(environment, proof, opened, error)
+            return roll_back_and_report(environment, proof, opened, lock.pid, error)
     return report_success(environment, proof, opened, applied)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
-import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from wedsync_db.cli.answer import Answer
 from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import Installation
-from wedsync_db.redact import RedactionFilter
 
-# Prefect's own lines go to its API and, when something breaks there, to the terminal; ours are the ones people read
-_QUIET = {
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": "logging.StreamHandler",  # rich ends the run when the pipe's reader goes
+_SETTINGS = {
+    "PREFECT_LOGGING_SETTINGS_PATH": str(Path(__file__).with_name("logging.yml")),
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "wedsync_db",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
     "PREFECT_CLI_PROMPT": "false",
@@ -40,14 +35,8 @@ def prepare(installation: Installation) -> None:
     """Set Prefect up for a run in this process; call it before Prefect is imported."""
     installation.home.ensure()
     os.environ.setdefault("PREFECT_HOME", str(installation.home.prefect))
-    for name, value in _QUIET.items():
+    for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    logger = logging.getLogger("wedsync_db")
-    if not logger.handlers:
-        terminal = logging.StreamHandler(sys.stderr)
-        terminal.setFormatter(logging.Formatter("%(message)s"))
-        terminal.addFilter(RedactionFilter())
-        logger.addHandler(terminal)
 
 
 def run(call: Callable[[], Any]) -> Answer:
@@ -63,4 +52,4 @@ def run(call: Callable[[], Any]) -> Answer:
     if not state.is_completed():
         hint = "`recover` finishes or undoes what it left."
         raise WedsyncError(f"the run ended as {state.name}: {state.message}", hint=hint)
-    return Answer(str(result), {"state": state.name, "result": str(result)})
+    return Answer("", {"state": state.name, "result": str(result)})

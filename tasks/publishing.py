@@ -10,6 +10,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable
+from typing import cast
 from uuid import UUID
 
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
@@ -53,7 +54,8 @@ class Progress:
     def _show(self, percent: float, left: str) -> None:
         description = f"{self._description}{left}"
         if self._artifact is None:
-            self._artifact = create_progress_artifact(progress=percent, key=self._key, description=description)
+            made = create_progress_artifact(progress=percent, key=self._key, description=description)
+            self._artifact = cast("UUID", made)  # in a thread without an event loop it is no coroutine
         else:
             update_progress_artifact(self._artifact, progress=percent, description=description)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from prefect.states import Failed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
 
 from tasks.names import EnvironmentName
 from tasks.report import report
@@ -16,7 +17,7 @@ from wedsync_db.report.outcome import outcome_line
 
 
 @step(name="roll back", run_name="roll-back-{environment}")
-def roll_back(environment: EnvironmentName, proof: Proof, opened: Opened) -> RolledBack:
+def roll_back(environment: EnvironmentName, proof: Proof, opened: Opened, lock_pid: int) -> RolledBack:
     """Take the lowest rung of the ladder that applies: abort, clean up, or proven reverts that lose nothing.
 
     Raises:
@@ -27,18 +28,27 @@ def roll_back(environment: EnvironmentName, proof: Proof, opened: Opened) -> Rol
     migrations, _ = read_migrations(settings.migrations)
     with installation.target(environment) as address:
         return rolling_back.roll_back(
-            address, opened.deployment, migrations, proof.rehearsal.proofs, locks=settings.locks, say=say
+            address,
+            opened.deployment,
+            migrations,
+            proof.rehearsal.proofs,
+            locks=settings.locks,
+            say=say,
+            lock_pid=lock_pid,
+            before=opened.before,
         )
 
 
-def roll_back_and_report(environment: EnvironmentName, proof: Proof, opened: Opened, error: Exception) -> State:
+def roll_back_and_report(
+    environment: EnvironmentName, proof: Proof, opened: Opened, lock_pid: int, error: Exception
+) -> State[object]:
     """End a failed deployment: rolled back, or stopped for a person. A displaced runner leaves it to the other one."""
     if isinstance(error, Displaced):
         raise error
     problem = error.message if isinstance(error, WedsyncError) else type(error).__name__
     say(f"failed: {problem}")
     try:
-        undone = roll_back(environment, proof, opened)
+        undone = roll_back(environment, proof, opened, lock_pid)
     except PersonNeeded as needed:
         outcome = Outcome(environment, opened.deployment, proof, problem=problem, at_risk=needed.at_risk)
         report(environment, outcome)

@@ -1,4 +1,4 @@
-"""What a verb answers: text for people, the same as JSON for programs, and an exit code."""
+"""What a verb answers: text for people (none where all was told already), the same as JSON for programs, and an exit code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Answer:
 
 def show(answer: Answer, *, as_json: bool) -> int:
     """Print an answer and return its exit code."""
-    print(redact(json.dumps(plain(answer.data), indent=2)) if as_json else redact(answer.text))  # noqa: T201 the command line prints
+    text = json.dumps(plain(answer.data), indent=2) if as_json else answer.text
+    if text:
+        print(redact(text))  # noqa: T201 the command line prints
     return answer.exit_code
 
 

@@ -14,7 +14,7 @@ from wedsync_db.installation import Installation
 def revert(arguments: argparse.Namespace, installation: Installation) -> Answer:
     """Revert applied migrations, newest first, down to the one that stays."""
     from wedsync_db.migrate.files import read_migrations
-    from wedsync_db.migrate.recover import revert_to
+    from wedsync_db.migrate.revert_to import revert_to
 
     environment = installation.environment(arguments.environment)
     migrations, _ = read_migrations(environment.migrations)

@@ -23,7 +23,9 @@ def doctor(arguments: argparse.Namespace, installation: Installation) -> Answer:
         findings = examine(address, environment, installation.home)
     bad = [f for f in findings if f.severity is Severity.ERROR]
     verdict = "not ready" if bad else "ready for a deployment"
-    text = "\n".join([*(finding_text(f) for f in findings), f"{environment.name}: {verdict}"])
+    good = [f"ok: {f.message} [{f.rule}]" for f in findings if f.severity is Severity.NOTE]
+    found = [finding_text(f) for f in findings if f.severity is not Severity.NOTE]
+    text = "\n".join([*good, *found, f"{environment.name}: {verdict}"])
     return Answer(text, {"ready": not bad, "findings": [finding_json(f) for f in findings]}, 3 if bad else 0)
 
 

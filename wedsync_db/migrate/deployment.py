@@ -9,8 +9,7 @@ from collections.abc import Callable
 
 from wedsync_db.errors import VerifyFailed
 from wedsync_db.migrate import apply, journal, ledger
-from wedsync_db.migrate.files import read_migrations
-from wedsync_db.migrate.plan import make_plan
+from wedsync_db.migrate.plan import plan_of
 from wedsync_db.model import Applied, Change, Deployment, DeploymentStatus, Fingerprint, Opened, Plan, Rehearsal
 from wedsync_db.postgres import fingerprint
 from wedsync_db.postgres.queries import query
@@ -23,10 +22,10 @@ _NAMED_OBJECTS = 5  # how many differing objects an error names
 
 def read_plan(address: Address, environment: Environment) -> Plan:
     """What a deployment would do now, with everything found about it. Only reads."""
-    migrations, findings = read_migrations(environment.migrations)
     with session(address, "plan") as connection:
         applied = ledger.entries(connection)
-    return make_plan(migrations, findings, applied)
+        major = connection.info.server_version // 10_000
+    return plan_of(environment.migrations, applied, target_major=major)
 
 
 def is_unchanged(address: Address, environment: Environment, plan: Plan, fingerprint_before: str) -> bool:
