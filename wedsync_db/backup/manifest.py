@@ -30,7 +30,7 @@ def load_manifest(text: str) -> Manifest:
         body = json.loads(text)
         expected = body.pop("checksum")
         number = body.pop("format")
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise BackupError("its manifest cannot be read", hint=_HINT) from None
     if expected != _checksum({"format": number, **body}):
         raise BackupError("its manifest is damaged", hint=_HINT)
