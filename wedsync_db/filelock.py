@@ -13,9 +13,9 @@ from pathlib import Path
 def lock_file(path: Path) -> Iterator[int]:
     """Open (create, 0600) a file to lock; every opening is a holder of its own, in the same process too.
 
-    Programs started meanwhile do not inherit it, or a server would hold its own lock.
+    Programs started meanwhile do not inherit it (as Python opens files), or a server would hold its own lock.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         yield descriptor
     finally:

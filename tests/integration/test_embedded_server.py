@@ -17,7 +17,7 @@ from wedsync_db.errors import Refused, Unreachable, WedsyncError
 from wedsync_db.home import Home
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.postgres.cluster import Cluster, embedded, embedded_exists, start, stop
-from wedsync_db.postgres.pg_ctl import _is_somebody_else, answering, last_complaint, socket_folder
+from wedsync_db.postgres.pg_ctl import _is_somebody_else, answering, cluster_in, last_complaint, socket_folder
 from wedsync_db.postgres.session import Address, session
 
 USE = """
@@ -77,6 +77,10 @@ def ask(cluster: Cluster, statement: str, address: Address | None = None):
 
 def postmaster(cluster: Cluster) -> int:
     return int((cluster.data / "postmaster.pid").read_text().split()[0])
+
+
+def answers(home: Home) -> bool:
+    return answering(cluster_in(home.pg / "18", Path("/unused")))
 
 
 def alive(pid: int) -> bool:
@@ -152,13 +156,14 @@ def test_many_at_once_make_one_server(home):
     assert not (cluster.data / "postmaster.pid").exists()
 
 
-def test_processes_share_one_and_the_last_stops_it(user):
+def test_processes_share_one_and_the_last_stops_it(made, user):
     first, pid = user()
     second, same = user()
     assert pid == same
     first.communicate()
-    assert alive(pid)
+    assert answers(made)
     second.communicate()
+    assert not answers(made)
     assert gone(pid)
 
 
@@ -175,7 +180,7 @@ def test_after_its_only_user_was_killed_the_next_takes_over_and_stops_it(made, u
     first, pid = user()
     first.kill()
     first.wait()
-    assert alive(pid)
+    assert answers(made)
     with embedded(made, 18) as cluster:
         assert postmaster(cluster) == pid
     assert gone(pid)
