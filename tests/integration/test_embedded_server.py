@@ -290,6 +290,7 @@ def test_short_socket_folders_differ_and_short_paths_keep_theirs():
 def test_odd_names_in_the_path(home):
     with embedded(Home(home.path / "it's a, b"), 18) as cluster:
         assert ask(cluster, "select 1") == 1
+    cluster.socket.rmdir()  # in /tmp, because of the comma
 
 
 @pytest.mark.parametrize("name", ['double"', "dollar$HOME", "back`tick", "back\\slash"])
