@@ -35,7 +35,7 @@ def take_backup(environment: EnvironmentName) -> Backup:
             clock=lambda: datetime.now(UTC),
             jobs=settings.backup_jobs,
             say=say,
-            progress=Progress(f"backup-{environment}", "Backup"),
+            progress=Progress(f"backup-progress-{environment}", "Backup"),
         )
     rows = sum(r.rows for r in backup.manifest.relations)
     stored = sum(length for length, _ in backup.manifest.files.values())

@@ -32,7 +32,7 @@ def rehearse(environment: EnvironmentName, plan: Plan, backup: Backup) -> Rehear
             scratch_parent=installation.home.scratch,
             clock=lambda: datetime.now(UTC),
             say=say,
-            progress=Progress(f"rehearsal-{environment}", "Rehearsal"),
+            progress=Progress(f"rehearsal-progress-{environment}", "Rehearsal"),
         )
     publish(f"rehearsal-{environment}", rehearsal_markdown(rehearsal, plan), "What the plan did to a copy of the data")
     return rehearsal
