@@ -5,16 +5,15 @@ import itertools
 import pytest
 from psycopg import sql
 
+from tests.support.majors import every_major
 from wedsync_db.errors import RehearsalFailed
 from wedsync_db.migrate.copies import Copy
 from wedsync_db.migrate.files import read_migrations
 from wedsync_db.migrate.updown import prove_each
 from wedsync_db.model import Licence
-from wedsync_db.postgres.binaries import binaries_of
 from wedsync_db.postgres.session import Address, session
 from wedsync_db.settings import LockSettings
 
-MAJORS = [m for m in (15, 16, 18) if binaries_of(m)]
 DEPLOYER = "licence_deployer"
 
 BASE = """
@@ -230,7 +229,7 @@ def _as_deployer(address: Address) -> Address:
     return Address(address.host, address.port, address.dbname, address.user, session_authorization=DEPLOYER)
 
 
-@pytest.mark.parametrize("major", MAJORS, indirect=True)
+@every_major
 def test_reverts_that_bring_everything_back_are_exact(proving):
     proven = proving(*EXACT.values())
     assert {name: (p.proof.licence, p.proof.reasons) for name, p in zip(EXACT, proven, strict=True)} == dict.fromkeys(
@@ -251,7 +250,7 @@ def test_reverts_that_do_not_are_refused_with_the_reason(proving, kind):
     assert reason in "; ".join(proven.proof.reasons)
 
 
-@pytest.mark.parametrize("major", MAJORS, indirect=True)
+@every_major
 def test_an_inexact_revert_does_not_spoil_the_next_migration(proving):
     lost = INEXACT["lost column"][:2]
     anew = INEXACT["not repeatable"][:2]

@@ -4,15 +4,13 @@ import itertools
 
 import pytest
 
+from tests.support.majors import every_major
 from wedsync_db.errors import MigrationFailed
 from wedsync_db.migrate.execute import run_script
 from wedsync_db.migrate.watch import Tracer
 from wedsync_db.model import LockSeen, Script
-from wedsync_db.postgres.binaries import binaries_of
 from wedsync_db.postgres.parse import statements
 from wedsync_db.postgres.session import session
-
-MAJORS = [m for m in (15, 16, 18) if binaries_of(m)]
 
 BASE = """
 create table public.t (id int primary key, a text not null, b int);
@@ -50,7 +48,7 @@ def locks(statement, relation):
     return {lock.mode for lock in statement.locks if lock.relation == relation and lock.preexisting}
 
 
-@pytest.mark.parametrize("major", MAJORS, indirect=True)
+@every_major
 def test_a_rewrite_is_told_with_what_it_read_and_wrote(trace):
     (one,) = trace("alter table t alter b type bigint")
     assert one.rewrites == ("public.t",)
@@ -76,7 +74,7 @@ def test_long_locks_are_told_from_short_ones_by_what_was_scanned(trace, statemen
     assert one.rewrites == ()
 
 
-@pytest.mark.parametrize("major", MAJORS, indirect=True)
+@every_major
 def test_locks_of_what_is_dropped_are_seen(trace):
     view, index, table = trace("drop view v;\ndrop index t_b;\ndrop table other")
     assert locks(view, "public.v") == {"AccessExclusiveLock"}
@@ -111,7 +109,7 @@ def test_truncate_is_no_rewrite(trace):
     assert one.rewrites == ()
 
 
-@pytest.mark.parametrize("major", MAJORS, indirect=True)
+@every_major
 def test_statements_outside_of_transactions_are_watched_while_they_run(trace, db):
     db.execute("insert into t select g, 'row', g from generate_series(2001, 100000) g")  # or it is over too soon
     text = "create index concurrently t_a on t (a);\ndrop index concurrently t_b;\nvacuum full t"

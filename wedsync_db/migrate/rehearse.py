@@ -6,14 +6,18 @@ the deployment's own executor, grouping and lock taking, and tells how the targe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from wedsync_db.errors import MigrationFailed, RehearsalFailed
+import psycopg
+
+from wedsync_db.errors import Inconclusive, MigrationFailed, RehearsalFailed
 from wedsync_db.migrate import apply, journal, ledger
 from wedsync_db.migrate.copies import Copy, copies
+from wedsync_db.migrate.explain import describe
 from wedsync_db.migrate.licence import require_licences
 from wedsync_db.migrate.updown import Proven, failed, prove_each
 from wedsync_db.model import Backup, Change, Fingerprint, Licence, MigrationProof, Plan, Rehearsal
@@ -60,13 +64,16 @@ def rehearse(  # noqa: PLR0913 - what, on which copy, with whose rights and poli
     Raises:
         RehearsalFailed: a migration fails on this data; the message has file and line.
         BackupError: the backup is damaged.
-        Inconclusive: a scratch server cannot stand for the target.
+        Inconclusive: a scratch server cannot stand for the target, or was lost.
         Refused: there is no PostgreSQL of that major here.
     """
     started = clock()
     restoring = f"restoring backup {backup.id}" if backup else "an empty database"
     say(f"rehearsal on a scratch server of PostgreSQL {server_major}: {restoring}")
-    with copies(server_major, scratch_parent, backup=backup, deployer=deployer, settings=settings, say=say) as renew:
+    with (
+        _judged(),
+        copies(server_major, scratch_parent, backup=backup, deployer=deployer, settings=settings, say=say) as renew,
+    ):
         progress(_RESTORED)
         proven = tuple(
             prove_each(
@@ -97,6 +104,19 @@ def rehearse(  # noqa: PLR0913 - what, on which copy, with whose rights and poli
         complete=backup is not None and same_major,
         notes=_notes(proven, backup, same_major=same_major),
     )
+
+
+@contextmanager
+def _judged() -> Iterator[None]:
+    """What fails outside of the scripts says nothing about them."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise Inconclusive(
+            f"the rehearsal could not be finished: {describe(error)}",
+            hint="Is there room left on the disk for the scratch server?",
+            sqlstate=error.sqlstate,
+        ) from None
 
 
 def _dress_rehearsal(
