@@ -20,6 +20,7 @@ from wedsync_db.postgres.cluster import scratch, start, stop
 from wedsync_db.postgres.session import Address, session
 
 pytestmark = pytest.mark.faults
+DURABLE = {"synchronous_commit": "on"}  # a scratch server acknowledges early, and a kill would lose what it had said
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -95,7 +96,7 @@ def test_a_recovery_killed_between_two_reverts(target):
 
 @every_major
 def test_a_server_killed_while_it_reverts(major, tmp_path):
-    with scratch(major) as cluster:
+    with scratch(major, settings=DURABLE) as cluster:
         target = laid_out(cluster.address(), tmp_path)
         target.apply(target.migrations[:2])
         with writing(target.address) as acknowledged:
@@ -110,7 +111,7 @@ def test_a_server_killed_while_it_reverts(major, tmp_path):
 
 @every_major
 def test_a_roll_back_waits_for_a_server_that_restarts(major, tmp_path):
-    with scratch(major) as cluster:
+    with scratch(major, settings=DURABLE) as cluster:
         target = laid_out(cluster.address(), tmp_path)
         target.apply(target.migrations[:2])
         killed = []
