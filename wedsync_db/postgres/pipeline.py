@@ -26,14 +26,20 @@ def execute_all(connection: psycopg.Connection, statements: Sequence[str]) -> li
         psycopg.OperationalError: the session was lost before it could be said which failed.
     """
     pgconn, encoding = connection.pgconn, connection.info.encoding
+    results: list[PGresult] = []
     pgconn.enter_pipeline_mode()
-    for statement in statements:
-        pgconn.send_query_params(statement.encode(encoding), None)
-    pgconn.pipeline_sync()
-    connection.wait(generators.send(pgconn))
-    results = [connection.wait(generators.fetch_many(pgconn))[-1] for _ in statements]
-    connection.wait(generators.fetch_many(pgconn))  # the sync
-    pgconn.exit_pipeline_mode()
+    try:
+        for statement in statements:
+            pgconn.send_query_params(statement.encode(encoding), None)
+        pgconn.pipeline_sync()
+        connection.wait(generators.send(pgconn))
+        for _ in statements:
+            results += connection.wait(generators.fetch_many(pgconn))
+        connection.wait(generators.fetch_many(pgconn))  # the sync
+        pgconn.exit_pipeline_mode()
+    except psycopg.OperationalError:
+        if not any(r.status in _FAILED for r in results):
+            raise  # else the server told why it ended the session
     end = next((i for i, r in enumerate(results) if r.status in _FAILED), len(results))
     return results[: end + 1]
 
