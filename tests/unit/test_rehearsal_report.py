@@ -1,0 +1,94 @@
+"""The rehearsal's report as an operator reads it, against golden files."""
+
+from pathlib import Path
+
+import pytest
+
+from wedsync_db.model import (
+    Change,
+    HeldLock,
+    Licence,
+    LockSeen,
+    Migration,
+    MigrationProof,
+    Plan,
+    Rehearsal,
+    Script,
+    TracedStatement,
+)
+from wedsync_db.report.rehearsal import rehearsal_markdown
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "rehearsal"
+
+
+def migration(number, name, loses=None):
+    script = Script(Path(f"migrations/{name}/deploy.sql"), "select 1", f"{number:064d}", "", ())
+    return Migration(name, number, (), True, loses, script, script, None, None)
+
+
+def proof(name, licence, reasons=(), locks=(), down=0.02):
+    return MigrationProof(name, licence, reasons, 1.25, down, 7_340_032, locks, {})
+
+
+def rehearsal(plan, proofs, **more):
+    statements = (
+        TracedStatement(
+            "0002_seats",
+            0,
+            4,
+            "AlterTableStmt",
+            "alter table app.guest\n  alter column seats type bigint using seats::bigint, alter note set default '`|'",
+            seconds=1.2,
+            rows=0,
+            wal_bytes=7_340_032,
+            locks=(LockSeen("app.guest", "AccessExclusiveLock", preexisting=True),),
+            rewrites=("app.guest",),
+            scans=(("app.guest", 50_000),),
+        ),
+        TracedStatement(
+            "0003_fill", 0, 1, "UpdateStmt", "update app.org set a = 1", seconds=0.05, rows=90, wal_bytes=300
+        ),
+    )
+    return Rehearsal(
+        plan.hash,
+        "20260607T143000Z-4f2a",
+        180004,
+        "f" * 64,
+        Change({"table:app.guest": ("a", "b"), "index:app.i": (None, "x")}),
+        proofs,
+        statements,
+        seconds=12.34,
+        **more,
+    )
+
+
+def mixed():
+    plan = Plan((migration(2, "0002_seats"), migration(3, "0003_fill"), migration(4, "0004_late")), ())
+    held = (
+        HeldLock("app.org", "RowExclusiveLock", 0.05),
+        HeldLock("app.guest", "AccessExclusiveLock", 1.2),
+        HeldLock("app.log", "ShareLock", 3.0),
+    )
+    proofs = (
+        proof("0002_seats", Licence.WEAKER, ("index app.i is left over", "a | b"), held),
+        proof("0003_fill", Licence.NONE, ("there is no revert.sql",), down=None),
+    )
+    return rehearsal(
+        plan, proofs, complete=False, notes=("0002_seats: app.log: no row of the new release was tried",)
+    ), plan
+
+
+def good():
+    plan = Plan((migration(2, "0002_seats"),), ())
+    return rehearsal(plan, (proof("0002_seats", Licence.EXACT),)), plan
+
+
+def nothing():
+    plan = Plan((), ())
+    return Rehearsal(plan.hash, None, 150018, "f" * 64, Change({}), (), (), seconds=3.0), plan
+
+
+@pytest.mark.parametrize("case", [mixed, good, nothing])
+def test_the_report_reads_as_agreed(case):
+    text = rehearsal_markdown(*case())
+    assert text == (GOLDEN / f"{case.__name__}.md").read_text()
