@@ -61,7 +61,12 @@ def programs_for(address: Address, major: int) -> Programs:
 
 @contextmanager
 def running(
-    command: Sequence[str | Path], address: Address, application_name: str, *, held: Sequence[int] = ()
+    command: Sequence[str | Path],
+    address: Address,
+    application_name: str,
+    *,
+    settings: Mapping[str, str] | None = None,
+    held: Sequence[int] = (),
 ) -> Iterator[Client]:
     """Start a client program on the address (its arguments name it as CONNECTION) and end it with the block.
 
@@ -69,11 +74,12 @@ def running(
         command: program and arguments; nothing in them is secret.
         address: where it connects; settings and password reach it through private files.
         application_name: how its sessions are called on the server.
+        settings: server settings of those sessions; values without spaces.
         held: descriptors that stay open as long as the program lives, for the locks on them.
     """
     folder = Path(tempfile.mkdtemp(prefix="wedsync-client-"))
     try:
-        environment = _connection_files(folder, address, application_name)
+        environment = _connection_files(folder, address, application_name, settings or {})
         leash = [sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py")), str(folder)]
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
@@ -107,10 +113,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             raise
 
 
-def _connection_files(folder: Path, address: Address, application_name: str) -> dict[str, str]:
+def _connection_files(
+    folder: Path, address: Address, application_name: str, server_settings: Mapping[str, str]
+) -> dict[str, str]:
     """Write service and password file; the environment that points to them."""
     # the server ends the session of a client that is gone within a second, also where nothing is being sent
-    options = f"{address.parameters.get('options', '')} -c client_connection_check_interval=1000".strip()
+    all_settings = {"client_connection_check_interval": "1000", **server_settings}
+    packed = " ".join(f"-c {name}={value}" for name, value in all_settings.items())
+    options = f"{address.parameters.get('options', '')} {packed}".strip()
     settings = conninfo_to_dict(address.conninfo(application_name=application_name, options=options))
     environment = {key: value for key, value in os.environ.items() if key.startswith(_INHERITED)}
     if settings.pop("password", None) is not None:

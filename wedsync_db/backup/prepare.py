@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -18,6 +18,7 @@ from wedsync_db.postgres.queries import query
 
 # With a library that is not on this server nobody could open a session any more.
 NOT_ON_A_COPY: Final = frozenset({"local_preload_libraries", "session_preload_libraries"})
+_EVENT_TRIGGERS_SINCE = 17  # the setting that turns them off
 _CODEC_OF_SUFFIX = {".zst": "zstd", ".lz4": "lz4", ".gz": "gzip"}
 
 
@@ -98,6 +99,15 @@ def with_roles(
     finally:
         for name in risen:
             connection.execute(sql.SQL("alter role {} nosuperuser").format(sql.Identifier(name)))
+
+
+def undisturbed(facts: ServerFacts) -> Mapping[str, str]:
+    """Settings under which no event trigger of the copy fires: it would judge our DDL, in whatever order it came."""
+    if not facts.is_superuser:
+        return {}
+    return (
+        {"event_triggers": "off"} if facts.major >= _EVENT_TRIGGERS_SINCE else {"session_replication_role": "replica"}
+    )
 
 
 def silence(connection: psycopg.Connection, say: Callable[[str], None]) -> None:

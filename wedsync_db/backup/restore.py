@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from wedsync_db.backup.prepare import (
     require_other,
     settle,
     silence,
+    undisturbed,
     with_roles,
 )
 from wedsync_db.backup.server_globals import DatabaseProperties, load_globals
@@ -75,10 +76,11 @@ def restore_backup(
         require_capable(connection, backup.manifest, values, facts, chosen)
         if not values.database.has_public:
             connection.execute("drop schema if exists public")
+        settings = undisturbed(facts)
         with with_roles(connection, values, facts, login=roles_login, whole_server=whole_server):
-            _pg_restore(backup.path / DATA, address, chosen, jobs)
-        if facts.is_superuser:
-            connection.execute("set session_replication_role = replica")  # event triggers of the copy are not for us
+            _pg_restore(backup.path / DATA, address, chosen, jobs, settings)
+        for name, value in settings.items():
+            connection.execute("select pg_catalog.set_config(%s, %s, false)", (name, value))
         silence(connection, say)
         if analyze:
             connection.execute("analyze")
@@ -151,7 +153,7 @@ def _create(database: str, properties: DatabaseProperties, *, locale: bool) -> s
     return statement
 
 
-def _pg_restore(data: Path, address: Address, programs: Programs, jobs: int) -> None:
+def _pg_restore(data: Path, address: Address, programs: Programs, jobs: int, settings: Mapping[str, str]) -> None:
     command: list[str | Path] = [
         programs.pg_restore,
         "--exit-on-error",
@@ -163,7 +165,7 @@ def _pg_restore(data: Path, address: Address, programs: Programs, jobs: int) -> 
         f"--dbname={CONNECTION}",
         data,
     ]
-    with running(command, address, f"wedsync-db/{_PURPOSE}") as client:
+    with running(command, address, f"wedsync-db/{_PURPOSE}", settings=settings) as client:
         client.wait()
 
 

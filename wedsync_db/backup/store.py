@@ -146,6 +146,8 @@ def _first_problem(expected: Mapping[str, tuple[int, str]], there: Mapping[str, 
             return f"{name} is missing"
         if name not in expected:
             return f"{name} does not belong to it"
+        if there[name].is_symlink() or not there[name].is_file():
+            return f"{name} is no ordinary file"
         size = there[name].stat().st_size
         if size != expected[name][0]:
             return f"{name} has {size} bytes instead of {expected[name][0]}"
