@@ -124,6 +124,7 @@ def test_the_old_backend_is_ended_and_the_old_runner_displaced(target):
         old.execute("create table public.late (id int)")
         assert again(target)[0].ended is DeploymentStatus.ROLLED_BACK
         assert target.sql("select to_regclass('public.late')") == [(None,)]
+        assert target.sql("select epoch from wedsync_db.deployment") == [(2,)]
     with pytest.raises((Displaced, MigrationFailed)):
         target.apply(target.migrations[1:2])
     assert target.applied() == []

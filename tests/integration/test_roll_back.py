@@ -319,3 +319,19 @@ def test_a_server_that_stays_away_is_left_to_recover(target, monkeypatch):
     with pytest.raises(Unreachable) as caught:
         undo(target)
     assert "recover" in caught.value.hint
+
+
+def test_a_file_that_was_reverted_is_not_half_done(target):
+    target.add(*TABLES[0])
+    target.add(
+        "0002_x",
+        "-- transaction: none\nupdate public.base set name = name;create index concurrently made on public.base (name);",
+        "drop index public.made;",
+    )
+    target.deploy()
+    with session(target.address, "reader", autocommit=False) as reader:
+        reader.execute("select from public.t1")
+        with pytest.raises(PersonNeeded):
+            undo(target, locks=LockSettings(poll_seconds=0.05, lock_timeout_ms=20, attempts=1))
+    assert target.applied() == ["0001_t1"]
+    as_before(target, undo(target))

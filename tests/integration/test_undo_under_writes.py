@@ -104,3 +104,25 @@ def test_writes_to_what_stays_do_not_stop_a_revert_and_are_kept(target):
     assert target.applied() == []
     values = {v for (v,) in target.sql("select name from public.base")}
     assert {str(n) for n in acknowledged[-20:]} <= values
+
+
+@every_major
+def test_nobody_writes_between_the_look_and_the_revert(target):
+    target.add("0001_x", DEPLOY, UNDO, lossless="select 0 from pg_sleep(0.7);")
+    looking = (
+        "select from pg_stat_activity"
+        " where datname = current_database() and application_name = 'wedsync-db/revert' and wait_event = 'PgSleep'"
+    )
+    done: list[bool] = []
+    reverting = threading.Thread(target=lambda: done.append(attempt(target)))
+    with session(target.address, "writer", lock_timeout_ms=50) as writer:
+        reverting.start()
+        try:
+            while not writer.execute(looking).fetchall():
+                assert reverting.is_alive()
+            for statement in ("insert into public.made values (1)", "update public.base set note = 'x' where id = 1"):
+                with pytest.raises(psycopg.errors.LockNotAvailable):
+                    writer.execute(statement)
+        finally:
+            reverting.join()
+    assert done == [True]
