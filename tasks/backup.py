@@ -26,7 +26,7 @@ def take_backup(environment: EnvironmentName) -> Backup:
     settings = installation.environment(environment)
     with (
         installation.target(environment) as address,
-        target_lock(address, "backup", wait_seconds=settings.guard.wait_for_holder_seconds, say=say),
+        target_lock(address, "backup", wait_seconds=settings.guard.wait_for_holder_seconds, say=say) as lock,
     ):
         backup = create_backup(
             address,
@@ -34,6 +34,7 @@ def take_backup(environment: EnvironmentName) -> Backup:
             environment=environment,
             clock=lambda: datetime.now(UTC),
             jobs=settings.backup_jobs,
+            check=lock.check,
             say=say,
             progress=Progress(f"backup-progress-{environment}", "Backup"),
         )

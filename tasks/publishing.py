@@ -18,6 +18,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 
 from tasks.running import logger
 from wedsync_db.redact import redact
+from wedsync_db.report.errors import unexpected
 
 _PATIENCE_SECONDS = 5.0
 _LARGEST_BYTES = 500_000  # an artifact is a row in Prefect's database; the whole report is a file
@@ -45,7 +46,7 @@ class Progress:
 
     def __call__(self, fraction: float) -> None:
         """Show the new fraction; too soon after the last one it is dropped."""
-        now = time.monotonic()
+        now, fraction = time.monotonic(), min(max(fraction, 0.0), 1.0)  # Prefect takes 0 to 100 and nothing beyond
         if not _in_run() or (now - self._shown < _PROGRESS_INTERVAL_SECONDS and fraction < 1):
             return
         self._shown = now
@@ -75,7 +76,7 @@ def _patiently(call: Callable[[], object]) -> None:
         try:
             call()
         except Exception as error:  # noqa: BLE001 whatever it is, it must not undo a good deployment
-            logger.warning("could not be shown in Prefect: %s", type(error).__name__)
+            logger.warning("could not be shown in Prefect: %s", unexpected(error).message)
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(attempt,), daemon=True)
     thread.start()

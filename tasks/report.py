@@ -9,6 +9,7 @@ from tasks.publishing import publish
 from tasks.running import logger, say, step
 from wedsync_db.installation import this_installation
 from wedsync_db.model import Applied, Opened, Outcome, Plan, Proof
+from wedsync_db.report.errors import unexpected
 from wedsync_db.report.html import write_report
 from wedsync_db.report.outcome import outcome_line, outcome_markdown
 
@@ -17,13 +18,18 @@ from wedsync_db.report.outcome import outcome_line, outcome_markdown
 def report(environment: EnvironmentName, outcome: Outcome) -> Path | None:
     """Write the HTML page and publish the result; says where it is. Returns None when the page could not be written."""
     say(outcome_line(outcome))
-    path = None
+    path = _written(outcome)
+    publish(f"result-{environment}", outcome_markdown(outcome, path), "How the deployment ended")
+    return path
+
+
+def _written(outcome: Outcome) -> Path | None:
     try:
         path = write_report(outcome, this_installation().home.reports)
-        say(f"report: {path}")
-    except OSError as error:
-        logger.warning("the report could not be written: %s", error.strerror)
-    publish(f"result-{environment}", outcome_markdown(outcome, path), "How the deployment ended")
+    except Exception as error:  # noqa: BLE001 a full disk or a defect here must not fail a good deployment
+        logger.warning("the report could not be written: %s", unexpected(error).message)
+        return None
+    say(f"report: {path}")
     return path
 
 

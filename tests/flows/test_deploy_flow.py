@@ -146,7 +146,7 @@ def test_a_catalog_that_changes_during_the_rehearsal_starts_it_over(case):
     lay_base(case)
 
     def somebody_else(case):
-        with session(case.admin, "else") as connection:
+        with session(case.address, "else") as connection:
             connection.execute("create table public.unforeseen (id int)")
 
     with once_backed_up(case, somebody_else):

@@ -92,7 +92,7 @@ def _lock_timeout(case: Case) -> None:
 
 def hold_items(case: Case) -> None:
     """A client that holds the table until the test ends."""
-    holder = session(case.admin, "holder", lock_timeout_ms=0, statement_timeout_ms=0, autocommit=False)
+    holder = session(case.address, "holder", lock_timeout_ms=0, statement_timeout_ms=0, autocommit=False)
     connection = holder.__enter__()
     connection.execute("lock table public.items in access share mode")
     _held.append(holder)
