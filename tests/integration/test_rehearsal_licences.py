@@ -66,6 +66,10 @@ EXACT = {
     ),
     "grant": ("grant select on app.guest to public", "revoke select on app.guest from public"),
     "backfill put back": ("update app.guest set seats = seats + 1", "update app.guest set seats = seats - 1"),
+    "concurrently, with other statements": (
+        "-- transaction: none\nalter table app.org add x int;\ncreate index concurrently org_x on app.org (x)",
+        "alter table app.org drop x",
+    ),
     "trigger": (
         """create function app.t() returns trigger language plpgsql as 'begin return new; end';
         create trigger t before insert on app.guest for each row execute function app.t()""",
@@ -169,6 +173,12 @@ INEXACT = {
         Licence.NONE,
         "DROP INDEX CONCURRENTLY cannot run inside a transaction block",
     ),
+    "works only once": (
+        "do $$ begin if nextval('app.number') > 8 then raise 'not again'; end if; end $$",
+        "select 1",
+        Licence.NONE,
+        "after the revert, deploy.sql fails: 0001_it/deploy.sql:1:1: not again",
+    ),
     "not repeatable": (
         "do $$ begin execute 'create table app.t' || nextval('app.number') || ' (id int)'; end $$",
         """do $$ declare n name; begin for n in select tablename from pg_tables
@@ -196,7 +206,7 @@ def proving(cluster, tmp_path):
         with session(_as_deployer(cluster.address(name)), "test") as connection:
             connection.execute(BASE)
 
-        def renew() -> Copy:
+        def renew(*, last=False) -> Copy:
             copy = f"{name}_{len(copies)}"
             copies.append(copy)
             admin.execute(
@@ -275,6 +285,13 @@ def test_a_migration_that_fails_on_the_data_stops_with_its_place(proving):
         proving(EXACT["add column"], ("select 1;\ncreate unique index guest_one on app.guest (org_id)", "select 1"))
     assert failure.value.sqlstate == "23505"
     assert "Key (" not in str(failure.value)
+
+
+def test_a_deferred_constraint_speaks_before_commit(proving):
+    deploy = """alter table app.guest alter constraint guest_org_id_fkey deferrable initially deferred;
+                insert into app.guest (org_id, email) values (99, 'nobody')"""
+    with pytest.raises(RehearsalFailed, match=r"^at the end of 0001_it/deploy.sql: .*guest_org_id_fkey"):
+        proving((deploy, "select 1"))
 
 
 def test_a_migration_beyond_the_deployers_rights_stops(proving):

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.support.majors import every_major
+from tests.support.majors import MAJORS, every_major
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.errors import BackupError, Inconclusive, RehearsalFailed
 from wedsync_db.migrate import apply, journal, ledger
@@ -96,11 +96,11 @@ def plan(tmp_path):
 def run(home, major):
     """Rehearse with the policies of a test."""
 
-    def go(plan, backup, *, deployer=DEPLOYER, say=lambda _: None, **settings):
+    def go(plan, backup, *, deployer=DEPLOYER, say=lambda _: None, server_major=major, **settings):
         return rehearse(
             plan,
             backup=backup,
-            server_major=major,
+            server_major=server_major,
             deployer=deployer,
             settings={"TimeZone": "Europe/London", "search_path": '"$user", public'} | settings,
             scratch_parent=home.scratch,
@@ -167,6 +167,15 @@ def test_settings_of_the_target_decide_what_a_statement_does(backup, plan, run):
     pending = plan({"0002_time": MIGRATIONS["0002_time"]})
     (statement,) = run(pending, backup, TimeZone="UTC").statements
     assert statement.rewrites == ()
+
+
+@pytest.mark.parametrize("major", [m for m in MAJORS if m == 15], indirect=True)
+def test_on_another_major_there_are_no_licences(backup, plan, run):
+    pending = plan({"0002_time": MIGRATIONS["0002_time"]})
+    rehearsal = run(pending, backup, server_major=18)
+    assert [p.licence for p in rehearsal.proofs] == [Licence.NONE]
+    assert (rehearsal.complete, rehearsal.server_version // 10_000) == (False, 18)
+    assert "another major" in rehearsal.notes[0]
 
 
 def test_a_damaged_backup_is_found_before_anything_runs(backup, plan, run):

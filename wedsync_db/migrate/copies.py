@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from psycopg import sql
 
@@ -38,6 +39,14 @@ class Copy:
     deployer: Address
 
 
+class Renew(Protocol):
+    """Gives a fresh copy; the one given before is gone then."""
+
+    def __call__(self, *, last: bool = False) -> Copy:
+        """After a call with `last` there is no other copy to be had."""
+        ...
+
+
 @contextmanager
 def copies(
     major: int,
@@ -47,10 +56,11 @@ def copies(
     deployer: str | None,
     settings: Mapping[str, str],
     say: Say,
-) -> Iterator[Callable[[], Copy]]:
+) -> Iterator[Renew]:
     """Restore the backup (None: make an empty database) and yield what gives a fresh copy of that state at each call.
 
-    The copy given before is gone then. What killed rehearsals left in `parent` is removed first.
+    The copy given before is gone then. A call with `last=True` is the last, and the quickest. What killed rehearsals
+    left in `parent` is removed first.
 
     Raises:
         BackupError: the backup is damaged, or the restored copy is not what was backed up.
@@ -66,24 +76,22 @@ def copies(
         address = cluster.address(database)
         copy = Copy(address, _as_deployer(address, deployer, settings))
 
-        def renew() -> Copy:
-            _renew(cluster, kept)
+        def renew(*, last: bool = False) -> Copy:
+            _renew(cluster, kept, last=last)
             return copy
 
         yield renew
 
 
-def _renew(cluster: Cluster, kept: Path) -> None:
+def _renew(cluster: Cluster, kept: Path, *, last: bool) -> None:
     if cluster.data.exists():
         stop(cluster, "immediate")
         shutil.rmtree(cluster.data)
-    _duplicate(kept, cluster.data)
+    if last:
+        kept.rename(cluster.data)
+    else:
+        run(["cp", "-Rp", kept, cluster.data], None)  # as root it keeps the owner
     start(cluster, _SERVER)
-
-
-def _duplicate(source: Path, target: Path) -> None:
-    """Copy a stopped cluster, by cloning where the file system can; as root its owner stays the owner."""
-    run(["cp", "-Rp", source, target], None)
 
 
 def _restored(cluster: Cluster, backup: Backup, say: Say) -> str:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from wedsync_db.migrate.explain import describe
 from wedsync_db.postgres.content import quoted
 from wedsync_db.postgres.queries import query
 
@@ -75,14 +74,16 @@ def write_rows(
         relations: quoted names.
         known: the columns each table had before, by quoted name: whatever else it has is given a value of its own.
     """
-    rows, notes = [], []
+    rows, failed = [], []
     for (relation,) in connection.execute(query("newrows", "tables"), [list(relations)]).fetchall():
         try:
             rows.append(_write(connection, relation, set(known.get(relation, ()))))
-        except (psycopg.Error, LookupError) as error:
-            reason = describe(error) if isinstance(error, psycopg.Error) else str(error)
-            notes.append(f"{relation}: no row of the new release was tried: {reason}")
-    return tuple(rows), tuple(notes)
+        except psycopg.Error as error:
+            failed.append(f"{relation} (SQLSTATE {error.sqlstate})")
+        except LookupError as error:
+            failed.append(f"{relation} ({error})")
+    notes = (f"reverted without a row of the new release in {', '.join(failed)}",) if failed else ()
+    return tuple(rows), notes
 
 
 def remove_rows(connection: psycopg.Connection, rows: Iterable[NewRow]) -> None:
@@ -113,8 +114,12 @@ def _write(connection: psycopg.Connection, relation: str, before: set[str]) -> N
     columns = [Column(*row) for row in connection.execute(query("newrows", "columns"), [relation]).fetchall()]
     key = tuple(c.name for c in columns if c.key)
     if not key:
-        raise LookupError("it has no primary key")
+        raise LookupError("no primary key")
     added = {c.name for c in columns if before and c.name not in before}
+    if not connection.execute(sql.SQL(query("newrows", "holds_rows")).format(relation=quoted(relation))).fetchall()[0][
+        0
+    ]:
+        columns = [c for c in columns if c.name in added or (c.not_null and not c.has_default)]
     try:
         return _insert(connection, relation, key, values(columns, relation, added))
     except psycopg.Error:
@@ -126,7 +131,8 @@ def _write(connection: psycopg.Connection, relation: str, before: set[str]) -> N
 def _insert(
     connection: psycopg.Connection, relation: str, key: tuple[str, ...], chosen: Mapping[str, sql.Composable]
 ) -> NewRow:
-    statement = sql.SQL(query("newrows", "insert")).format(
+    name = "insert" if chosen else "insert_defaults"
+    statement = sql.SQL(query("newrows", name)).format(
         relation=quoted(relation),
         columns=sql.SQL(", ").join(map(sql.Identifier, chosen)),
         values=sql.SQL(", ").join(chosen.values()),

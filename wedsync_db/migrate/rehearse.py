@@ -87,7 +87,7 @@ def rehearse(  # noqa: PLR0913 - what, on which copy, with whose rights and poli
         )
         same_major = backup is None or backup.manifest.server.major == server_major
         proofs = tuple(p.proof if same_major else _without_licence(p.proof) for p in proven)
-        copy = renew()
+        copy = renew(last=True)
         before, after = _dress_rehearsal(copy, plan, proofs, atomic=atomic, locks=locks)
         with session(copy.superuser, "observe") as connection:
             version = server_facts(connection).version_num

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from wedsync_db.errors import MigrationFailed, RehearsalFailed
-from wedsync_db.migrate.copies import Copy
+from wedsync_db.migrate.copies import Renew
 from wedsync_db.migrate.descent import Descent, descend
 from wedsync_db.migrate.desk import Clock, Desk, climb, desk_at
 from wedsync_db.migrate.holds import held, written
@@ -42,7 +42,7 @@ class _Up:
 
 
 def prove_each(
-    renew: Callable[[], Copy],
+    renew: Renew,
     migrations: Sequence[Migration],
     *,
     known: Sequence[RelationContent],

@@ -1,11 +1,11 @@
 -- name: tables
--- Which of the named relations a release writes rows into: tables, partitioned ones as a whole, never single partitions.
+-- Which of these a release writes rows into: tables, partitioned ones as a whole and never single partitions.
 select pg_catalog.format('%%I.%%I', n.nspname, c.relname)
   from pg_catalog.unnest(%s::pg_catalog.text[]) as w (relation)
   join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(w.relation)
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence <> 't'
- order by 1
+ order by c.oid -- as they were created: what is referred to comes first
 
 -- name: columns
 -- What a value for each column has to be like. `unique`: part of a unique index; `references` only for keys of one column.
@@ -30,6 +30,10 @@ select a.attname::pg_catalog.text,
  where a.attrelid = %s::pg_catalog.text::pg_catalog.regclass and a.attnum > 0 and not a.attisdropped
  order by a.attnum
 
+-- name: holds_rows
+-- Without a row to copy, defaults and made-up values have to do.
+select exists (select from {relation})
+
 -- name: insert
 -- One row made of an existing one, where there is one, and of fresh values.
 insert into {relation} ({columns})
@@ -37,6 +41,10 @@ select {values}
   from (select 1) as one
   left join (select * from {relation} limit 1) as s on true
 returning {key}
+
+-- name: insert_defaults
+-- The same for a table in which nothing has to be given.
+insert into {relation} default values returning {key}
 
 -- name: remove
 -- Take one such row away again, by its key.
