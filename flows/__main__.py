@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
 from wedsync_db.cli.answer import Answer, show, show_error
 from wedsync_db.cli.parser import build_parser
+from wedsync_db.cli.terminal import let_go, prepare, say
 from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import Installation, this_installation
 from wedsync_db.report.errors import unexpected
@@ -27,17 +29,21 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code; every expected error is one line and a hint."""
-    parsed = build_parser().parse_args(arguments)
+    prepare()
+    try:
+        return _run(build_parser().parse_args(arguments))
+    finally:
+        let_go()
+
+
+def _run(parsed: argparse.Namespace) -> int:
     try:
         return show(_verb(parsed.verb)(parsed, this_installation()), as_json=parsed.json)
     except WedsyncError as error:
         return show_error(error, as_json=parsed.json)
     except KeyboardInterrupt:
-        print("interrupted; `status` says where things stand", file=sys.stderr)
+        say("interrupted; `status` says where things stand")
         return _INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away; nothing is left to say
-        return 0
     except Exception as error:  # noqa: BLE001 a traceback may show row values
         return show_error(unexpected(error), as_json=parsed.json)
 
@@ -49,5 +55,11 @@ def _verb(name: str) -> Callable[[argparse.Namespace, Installation], Answer]:
     return function
 
 
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    # a CI that cancels its job sends SIGTERM: what was started is ended as on Ctrl-C, servers and sessions too
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main())

@@ -38,9 +38,7 @@ SQL = {
     "0007_names": "alter table app.guests alter column name type text",
     "0008_apart": "create index concurrently guests_name on app.guests (name)",
 }
-STATEMENTS = {
-    name: Statement(sql, "Stmt", 3, 20, concurrent=name == "0008_apart") for name, sql in SQL.items()
-}
+STATEMENTS = {name: Statement(sql, "Stmt", 3, 20, concurrent=name == "0008_apart") for name, sql in SQL.items()}
 
 
 def script(name: str, kind: str, statements: tuple[Statement, ...] = ()) -> Script:
@@ -170,9 +168,7 @@ def deployed() -> Outcome:
 
 def rolled_back(*, equal: bool = True) -> Outcome:
     said = "the catalog is exactly as before" if equal else "the catalog is not as before: somebody else changed it"
-    undone = RolledBack(
-        deployment().id, "reverted", ("0006_guest_notes",), equal, f"reverted 0006_guest_notes; {said}"
-    )
+    undone = RolledBack(deployment().id, "reverted", ("0006_guest_notes",), equal, f"reverted 0006_guest_notes; {said}")
     return _outcome(
         rolled_back=undone,
         problem="0007_names/deploy.sql:3:1: duplicate key value (SQLSTATE 23505, constraint guests_pkey)",

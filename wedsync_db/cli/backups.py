@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 
 from wedsync_db.cli.answer import Answer
 from wedsync_db.cli.terminal import Progress, say
-from wedsync_db.errors import UsageError
+from wedsync_db.errors import BackupError, UsageError
 from wedsync_db.installation import Installation
 from wedsync_db.model import Backup
 from wedsync_db.postgres.session import Address
-from wedsync_db.report.markdown import size
+from wedsync_db.report.markdown import counted, size
 from wedsync_db.settings import Environment
+
+_DUPLICATE_DATABASE = "42P04"  # its SQLSTATE
 
 
 def back_up(address: Address, environment: Environment, installation: Installation) -> Backup:
@@ -20,6 +22,7 @@ def back_up(address: Address, environment: Environment, installation: Installati
     from wedsync_db.backup.dump import create_backup
     from wedsync_db.postgres.locks import target_lock
 
+    installation.home.ensure()
     with target_lock(address, "backup", wait_seconds=environment.guard.wait_for_holder_seconds, say=say):
         return create_backup(
             address,
@@ -34,44 +37,63 @@ def back_up(address: Address, environment: Environment, installation: Installati
 
 def backup(arguments: argparse.Namespace, installation: Installation) -> Answer:
     """Make a backup now."""
-    installation.home.ensure()
-    with installation.target(arguments.environment) as address:
-        made = back_up(address, installation.environment(arguments.environment), installation)
+    environment = installation.environment(arguments.environment)
+    with installation.target(environment.name) as address:
+        made = back_up(address, environment, installation)
     return Answer(f"{_line(made)}\n{made.path}", made)
 
 
 def backups(arguments: argparse.Namespace, installation: Installation) -> Answer:
     """List the backups of an environment, oldest first."""
-    from wedsync_db.backup.store import list_backups
-
     name = installation.environment(arguments.environment).name
-    found = list_backups(installation.home.backups(name))
+    found = _all(installation, name)
     text = "\n".join(_line(one) for one in found) or f"no backups of {name} yet: `backup {name}` makes one"
     return Answer(text, [_summary(one) for one in found])
 
 
 def restore(arguments: argparse.Namespace, installation: Installation) -> Answer:
     """Restore into a new database beside the source, and compare it with the manifest."""
-    from wedsync_db.backup.restore import restore_new
-
     environment = installation.environment(arguments.environment)
     chosen = _choose(arguments.backup, installation, environment.name)
     with installation.target(environment.name) as address:
-        restored = restore_new(chosen, address, arguments.database, say=say)
+        restored = _restored(chosen, address, arguments.database)
     return Answer(
         f"{chosen.id} restored into {restored.dbname}; rows and content are those of the manifest",
         {"backup": chosen.id, "database": restored.dbname},
     )
 
 
+def _restored(chosen: Backup, server: Address, database: str) -> Address:
+    from wedsync_db.backup.restore import restore_new
+
+    try:
+        return restore_new(chosen, server, database, say=say)
+    except BackupError as error:
+        if error.sqlstate == _DUPLICATE_DATABASE:
+            raise UsageError(
+                f"there is a database {database} already; nothing is ever restored over one",
+                hint="Give --database a new name.",
+                sqlstate=error.sqlstate,
+            ) from None
+        raise
+
+
 def _choose(name: str, installation: Installation, environment: str) -> Backup:
+    found = _all(installation, environment)
+    if not found:
+        raise UsageError(f"there is no backup of {environment} yet", hint=f"`backup {environment}` makes one.")
+    chosen = found[-1] if name == "newest" else next((b for b in found if b.id == name), None)
+    if chosen is None:
+        raise UsageError(
+            f"{environment} has no backup of that name", hint=f"`backups {environment}` lists them; `newest` is one."
+        )
+    return chosen
+
+
+def _all(installation: Installation, environment: str) -> tuple[Backup, ...]:
     from wedsync_db.backup.store import list_backups
 
-    found = list_backups(installation.home.backups(environment))
-    chosen = found[-1] if name == "newest" and found else next((b for b in found if b.id == name), None)
-    if chosen is None:
-        raise UsageError(f"no backup {name} of {environment}", hint=f"`backups {environment}` lists them.")
-    return chosen
+    return list_backups(installation.home.backups(environment), say=say)
 
 
 def _line(one: Backup) -> str:
@@ -79,7 +101,7 @@ def _line(one: Backup) -> str:
     rows = sum(r.rows for r in held.relations)
     stored = sum(length for length, _ in held.files.values())
     made = f"{held.created_at:%Y-%m-%d %H:%M:%S %Z}"
-    return f"{one.id}  {made}  {len(held.relations)} tables  {rows:,} rows  {size(stored)}"
+    return f"{one.id}  {made}  {counted(len(held.relations), 'table')}  {counted(rows, 'row')}  {size(stored)}"
 
 
 def _summary(one: Backup) -> dict[str, object]:

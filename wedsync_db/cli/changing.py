@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from wedsync_db.cli.answer import Answer
 from wedsync_db.cli.terminal import say
+from wedsync_db.errors import PersonNeeded, UsageError
 from wedsync_db.installation import Installation
+from wedsync_db.report.markdown import counted
 
 
 def revert(arguments: argparse.Namespace, installation: Installation) -> Answer:
@@ -17,18 +21,31 @@ def revert(arguments: argparse.Namespace, installation: Installation) -> Answer:
     from wedsync_db.migrate.revert_to import revert_to
 
     environment = installation.environment(arguments.environment)
+    accepted = _is_accepted(arguments.accept_loss, environment.name)
     migrations, _ = read_migrations(environment.migrations)
-    with installation.target(environment.name) as address:
-        undone = revert_to(
-            address,
-            migrations,
-            arguments.to,
-            locks=environment.locks,
-            say=say,
-            accept_loss=arguments.accept_loss == environment.name,
+    with installation.target(environment.name) as address, _saying_how_to_accept(environment.name):
+        undone = revert_to(address, migrations, arguments.to, locks=environment.locks, say=say, accept_loss=accepted)
+    text = f"{environment.name}: {counted(len(undone), 'migration')} reverted"
+    return Answer(text if undone else f"nothing above {arguments.to} is applied", {"reverted": undone})
+
+
+def _is_accepted(typed: str | None, environment: str) -> bool:
+    """Whether the loss is accepted: the name of just this environment was typed."""
+    if typed not in (None, environment):
+        raise UsageError(
+            f"--accept-loss names another environment than {environment}",
+            hint=f"To accept what a revert of {environment} loses: --accept-loss {environment}",
         )
-    text = "\n".join(f"reverted {name}" for name in undone) or f"nothing above {arguments.to} is applied"
-    return Answer(text, {"reverted": undone})
+    return typed is not None
+
+
+@contextmanager
+def _saying_how_to_accept(environment: str) -> Iterator[None]:
+    try:
+        yield
+    except PersonNeeded as error:
+        error.hint = f"{error.hint} To accept it: --accept-loss {environment}".strip()
+        raise
 
 
 def recover(arguments: argparse.Namespace, installation: Installation) -> Answer:

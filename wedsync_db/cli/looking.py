@@ -30,18 +30,19 @@ def doctor(arguments: argparse.Namespace, installation: Installation) -> Answer:
 
 
 def status(arguments: argparse.Namespace, installation: Installation) -> Answer:
-    """Applied, pending, wrong; who holds it; what a cancellation would do now."""
+    """Applied, pending, wrong; is it safe now; who holds it; what a cancellation would do now."""
     from wedsync_db.migrate import status as looking
     from wedsync_db.report.status import status_text
 
     environment = installation.environment(arguments.environment)
     with installation.target(environment.name) as address:
-        state = looking.status(address, environment)
+        state = looking.status(address, environment, installation.home, clock=_now)
     data = {
         "environment": environment.name,
         "applied": state.plan.applied,
         "pending": [m.id for m in state.plan.pending],
         "findings": _findings(state.plan.findings),
+        "guard": _findings(state.guard),
         "held_by": state.held_by,
         "deployment_by": state.deployment_by,
         "if_cancelled": state.if_cancelled,
@@ -70,45 +71,57 @@ def plan(arguments: argparse.Namespace, installation: Installation) -> Answer:
 def lint(arguments: argparse.Namespace, _installation: Installation) -> Answer:
     """Hazards in migration files."""
     from wedsync_db.report.findings import finding_text
+    from wedsync_db.report.markdown import counted
 
     found = _plan_of(Path(arguments.folder))
     bad = sum(f.severity is Severity.ERROR for f in found.findings)
     lines = [finding_text(f) for f in found.findings]
-    lines.append(f"{len(found.pending)} migrations, {len(found.findings)} findings, {bad} of them errors")
+    counts = [counted(len(found.pending), "migration"), counted(len(found.findings), "finding"), counted(bad, "error")]
+    lines.append(", ".join(counts))
     return Answer("\n".join(lines), {"findings": _findings(found.findings)}, _code(found))
 
 
 def rehearse(arguments: argparse.Namespace, installation: Installation) -> Answer:
     """Prove migrations on a scratch server: an environment's pending ones on its backup, or a folder from empty."""
-    from wedsync_db.migrate.plan import require_sound
     from wedsync_db.report.status import rehearsal_text
 
     if bool(arguments.environment) == bool(arguments.dir):
         hint = "`rehearse staging`, or `rehearse --dir migrations`"
         raise UsageError("rehearse takes an environment or --dir DIR", hint=hint)
-    installation.home.ensure()
     if arguments.dir:
-        from wedsync_db.migrate.prove import prove_folder
-
-        found = _plan_of(Path(arguments.dir))
-        require_sound(found)
-        rehearsal = prove_folder(found, arguments.major, installation.home.scratch, clock=_now, say=say)
+        rehearsal = _rehearse_folder(Path(arguments.dir), arguments.major, installation)
     else:
-        found, rehearsal = _rehearse_environment(arguments.environment, installation)
-    return Answer(rehearsal_text(rehearsal, found), rehearsal)
+        rehearsal = _rehearse_environment(arguments.environment, installation)
+    if rehearsal is None:
+        return Answer("nothing is pending, so there is nothing to rehearse", {"proofs": []})
+    return Answer(rehearsal_text(rehearsal), rehearsal)
 
 
-def _rehearse_environment(name: str, installation: Installation) -> tuple[Plan, Rehearsal]:
+def _rehearse_folder(folder: Path, major: int, installation: Installation) -> Rehearsal | None:
+    from wedsync_db.migrate.plan import require_sound
+    from wedsync_db.migrate.prove import prove_folder
+
+    found = _plan_of(folder)
+    require_sound(found)
+    if not found.pending:
+        return None
+    return prove_folder(found, major, installation.home.ensure().scratch, clock=_now, say=say)
+
+
+def _rehearse_environment(name: str, installation: Installation) -> Rehearsal | None:
     from wedsync_db.cli.backups import back_up
     from wedsync_db.migrate.deployment import read_plan
     from wedsync_db.migrate.plan import require_sound
-    from wedsync_db.migrate.prove import prove
+    from wedsync_db.migrate.prove import prove, require_data_copy
 
     environment = installation.environment(name)
     with installation.target(name) as address:
         found = read_plan(address, environment)
         require_sound(found)
-        rehearsal = prove(
+        if not found.pending:
+            return None
+        require_data_copy(environment)  # before a backup is made for nothing
+        return prove(
             address,
             environment,
             found,
@@ -118,7 +131,6 @@ def _rehearse_environment(name: str, installation: Installation) -> tuple[Plan, 
             say=say,
             progress=Progress("rehearsal"),
         )
-    return found, rehearsal
 
 
 def _plan_of(folder: Path) -> Plan:

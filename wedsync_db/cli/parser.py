@@ -30,7 +30,13 @@ _Verbs = argparse._SubParsersAction  # noqa: SLF001 argparse has no public name 
 def _verb(
     verbs: _Verbs[argparse.ArgumentParser], name: str, help_text: str, *, env: bool = True
 ) -> argparse.ArgumentParser:
-    parser = verbs.add_parser(name, help=help_text, description=help_text, epilog=_EXIT_CODES)
+    parser = verbs.add_parser(
+        name,
+        help=help_text,
+        description=help_text,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     if env:
         parser.add_argument("environment", metavar="ENV", help="a target, as environments.toml names it")
     parser.add_argument("--json", action="store_true", help="answer as JSON")

@@ -1,18 +1,44 @@
-"""Lines and progress on the terminal: to stderr, so that --json on stdout stays clean."""
+"""Lines and progress on the terminal: to stderr, so that --json on stdout stays clean.
+
+Nothing here raises: a terminal that was closed must not stop a backup or a revert half way.
+"""
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import time
+from contextlib import suppress
 
 from wedsync_db.redact import redact
 
 _INTERVAL_SECONDS = 0.5
+_CLEAR_LINE = "\r\033[K"
+
+
+def prepare() -> None:
+    """Let a character that the locale lacks, or a path that is not text, be shown escaped instead of ending the run."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:
     """One line for the person who waits."""
-    print(redact(text), file=sys.stderr, flush=True)  # noqa: T201 the command line prints
+    _tell(f"{redact(text)}\n")
+
+
+def let_go() -> None:
+    """At the end: a stream whose reader went away takes what is left to nowhere, or Python would exit with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 class Progress:
@@ -23,11 +49,23 @@ class Progress:
         self._started = self._shown = time.monotonic()
 
     def __call__(self, fraction: float) -> None:
-        """Show a fraction from 0 to 1."""
+        """Show a fraction from 0 to 1; at 1 the line is taken away."""
         now = time.monotonic()
-        if not sys.stderr.isatty() or (now - self._shown < _INTERVAL_SECONDS and fraction < 1):
+        if not _on_terminal() or (now - self._shown < _INTERVAL_SECONDS and fraction < 1):
             return
         self._shown = now
-        left = (now - self._started) / fraction * (1 - fraction) if fraction > 0 else 0.0
-        end = "\n" if fraction >= 1 else ""
-        print(f"\r\033[K  {self._what} {fraction:4.0%}, {left:.0f} s left", end=end, file=sys.stderr, flush=True)  # noqa: T201
+        left = f", {(now - self._started) / fraction * (1 - fraction):.0f} s left" if fraction > 0 else ""
+        _tell(f"  {self._what} {fraction:.0%}{left}" if fraction < 1 else "")
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
+
+
+def _tell(text: str) -> None:
+    """Write to stderr, over the line of progress where there is one. Closed, broken or full: not our business."""
+    if sys.stderr is None or sys.stderr.closed:
+        return
+    with suppress(OSError):
+        sys.stderr.write(f"{_CLEAR_LINE if sys.stderr.isatty() else ''}{text}")
+        sys.stderr.flush()

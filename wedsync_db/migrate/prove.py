@@ -32,11 +32,7 @@ def prove(
         RehearsalFailed: a migration fails on real data, or its revert loses what nobody said it would.
         BackupError: the backup is damaged.
     """
-    if not environment.allow_data_copy:
-        raise Refused(
-            f"{environment.name} does not allow its data to be copied to this machine, so nothing can be rehearsed",
-            hint="Run this where the data may be, and set allow_data_copy = true in environments.toml there.",
-        )
+    require_data_copy(environment)
     proof = rehearse(
         plan,
         backup=backup,
@@ -52,6 +48,19 @@ def prove(
     )
     require_licences(proof, plan, require_exact=environment.require_exact_revert)
     return proof
+
+
+def require_data_copy(environment: Environment) -> None:
+    """Make sure that the environment's data may be put into a scratch server here.
+
+    Raises:
+        Refused: it may not.
+    """
+    if not environment.allow_data_copy:
+        raise Refused(
+            f"{environment.name} does not allow its data to be copied to this machine, so nothing can be rehearsed",
+            hint="Run this where the data may be, and set allow_data_copy = true in environments.toml there.",
+        )
 
 
 def deployer_settings(address: Address) -> dict[str, str]:

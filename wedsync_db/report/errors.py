@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
+from typing import Any
 
-from wedsync_db.errors import PersonNeeded, WedsyncError
+from wedsync_db.errors import PlanError, WedsyncError
 from wedsync_db.redact import redact
+from wedsync_db.report.findings import finding_json, findings_text
 
 
 def unexpected(error: Exception) -> WedsyncError:
@@ -25,23 +27,41 @@ def unexpected(error: Exception) -> WedsyncError:
 
 
 def error_text(error: WedsyncError) -> str:
-    """The lines an operator reads: what happened, what is at risk, what to do."""
+    """The lines an operator reads: what happened, the SQL with its caret, what is at risk, what to do."""
     lines = [f"error: {error.message}"]
-    if isinstance(error, PersonNeeded):
-        lines += [f"  at risk: {item}" for item in error.at_risk]
-    if error.hint:
+    lines += [f"    {line}" for line in _excerpt(error).splitlines()]
+    lines += [f"  at risk: {item}" for item in _at_risk(error)]
+    if isinstance(error, PlanError) and error.findings:
+        lines.append(findings_text(error.findings))  # `file:line:column` at the start of a line, where editors look
+    elif error.hint:
         first, *more = error.hint.splitlines()
         lines += [f"  hint: {first}", *(f"        {line}" for line in more)]
     return redact("\n".join(lines))
 
 
-def error_json(error: WedsyncError) -> dict[str, object]:
+def error_json(error: WedsyncError) -> dict[str, Any]:
     """The same for machines; keys are stable."""
+    findings = error.findings if isinstance(error, PlanError) else ()
     return {
         "error": type(error).__name__,
         "message": redact(error.message),
         "hint": redact(error.hint),
         "sqlstate": error.sqlstate,
         "exit_code": error.exit_code,
-        "at_risk": [redact(item) for item in getattr(error, "at_risk", ())],
+        "excerpt": redact(_excerpt(error)),
+        "at_risk": [redact(item) for item in _at_risk(error)],
+        "findings": [_redacted(finding_json(f)) for f in findings],
     }
+
+
+def _excerpt(error: WedsyncError) -> str:
+    """The line of SQL with a caret below; only errors of statements have one."""
+    return str(getattr(error, "excerpt", ""))
+
+
+def _at_risk(error: WedsyncError) -> tuple[str, ...]:
+    return tuple(getattr(error, "at_risk", ()))
+
+
+def _redacted(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: redact(value) if isinstance(value, str) else value for key, value in values.items()}

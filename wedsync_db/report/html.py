@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from wedsync_db.model import Outcome
 from wedsync_db.redact import redact
-from wedsync_db.report.markdown import duration, size
-from wedsync_db.report.outcome import outcome_line
+from wedsync_db.report.markdown import counted, duration, size
+from wedsync_db.report.outcome import headline, next_steps, outcome_line
 from wedsync_db.report.sql import pretty_sql
+
+# who has to wait for a lock of each mode: PostgreSQL's manual, table 13.2
+_READERS_TOO = "AccessExclusiveLock"
+_WRITERS = frozenset({"ExclusiveLock", "ShareRowExclusiveLock", "ShareLock"})
 
 
 def deployment_html(outcome: Outcome) -> str:
     """The whole page as text, escaped and without secrets."""
     pages = Environment(
-        loader=PackageLoader("wedsync_db.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("wedsync_db.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_redacted,
     )
-    pages.filters.update(duration=duration, size=size, pretty=pretty_sql)
-    page = pages.get_template("deployment.html").render(
+    pages.filters.update(duration=duration, size=size, sql=_sql, time=_time, waits=_waits, counted=counted)
+    return pages.get_template("deployment.html").render(
         outcome=outcome,
+        headline=headline(outcome),
         line=outcome_line(outcome),
+        steps=next_steps(outcome),
+        proof=outcome.proof,
         plan=outcome.proof.plan,
         backup=outcome.proof.backup.manifest,
         rehearsal=outcome.proof.rehearsal,
         deployment=outcome.deployment,
     )
-    return redact(page)
 
 
 def write_report(outcome: Outcome, folder: Path) -> Path:
@@ -36,6 +50,26 @@ def write_report(outcome: Outcome, folder: Path) -> Path:
     path = folder / outcome.environment / f"{outcome.deployment.id}.html"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(deployment_html(outcome))
+    page = deployment_html(outcome).encode("utf-8", errors="backslashreplace")  # a path may be no text
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(page)
     return partial.replace(path)
+
+
+def _redacted(value: Any) -> Any:
+    """Each value before it is escaped: afterwards its quotes are entities, and a mask could take a tag along."""
+    return redact(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _sql(statement: str) -> str:
+    return pretty_sql(redact(statement))
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _waits(mode: str) -> str:
+    if mode == _READERS_TOO:
+        return "readers and writers"
+    return "writers" if mode in _WRITERS else "schema changes"

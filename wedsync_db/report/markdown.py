@@ -7,28 +7,43 @@ from collections.abc import Iterable, Sequence
 from wedsync_db.model import Plan, Severity
 
 _UNIT = 1024
+_SECOND = 1000  # milliseconds
+_MINUTE = 60
+_HOUR = 3600
+_EXACT_BELOW = 100  # seconds; with a digit after the point they still read well
+
+
+def counted(count: int, what: str) -> str:
+    """A count with its word: `1 migration`, `2 migrations`, `1,200 rows`."""
+    return f"{count:,} {what if count == 1 else f'{what}s'}"
 
 
 def size(count: float) -> str:
     """Bytes for people: `512 B`, `3.4 MiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < _UNIT or unit == "GiB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+    if count < _UNIT:
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
         count /= _UNIT
-    raise AssertionError
+        if round(count, 1) < _UNIT:
+            return f"{count:.1f} {unit}"
+    return f"{count / _UNIT:.1f} TiB"
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: `12 ms`, `3.4 s`, `2 min 5 s`."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 100:  # noqa: PLR2004 two digits of seconds still read well
+    """Seconds for people: `12 ms`, `3.4 s`, `2 min 5 s`, `3 h 20 min`."""
+    milliseconds = round(seconds * _SECOND)
+    if milliseconds < _SECOND:
+        return f"{milliseconds} ms"
+    if round(seconds, 1) < _EXACT_BELOW:
         return f"{seconds:.1f} s"
-    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    if round(seconds) < _HOUR:
+        return f"{round(seconds) // _MINUTE} min {round(seconds) % _MINUTE} s"
+    minutes = round(seconds / _MINUTE)
+    return f"{minutes // _MINUTE} h {minutes % _MINUTE} min"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table; pipes and line ends inside a cell are made harmless."""
+    """A Markdown table; pipes, line ends and tags inside a cell are made harmless."""
     lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
     return "\n".join(lines)
@@ -69,4 +84,9 @@ def plan_markdown(plan: Plan, environment: str) -> str:
 
 
 def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return untagged(str(value)).replace("|", "\\|").replace("\n", " ")
+
+
+def untagged(text: str) -> str:
+    """Text in which nothing is taken for a tag; not for code spans, where an entity would be shown as it is."""
+    return text.replace("<", "&lt;")
