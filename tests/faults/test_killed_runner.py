@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.support.applying import QUICK, Target
 from tests.support.majors import every_major
-from wedsync_db.errors import Displaced, MigrationFailed, WedsyncError
+from wedsync_db.errors import Displaced, Inconclusive, MigrationFailed, WedsyncError
+from wedsync_db.migrate import apply as applying
 from wedsync_db.migrate import journal
 from wedsync_db.postgres.cluster import scratch, start, stop
 from wedsync_db.postgres.locks import target_lock
@@ -176,6 +178,25 @@ def runner_thread(target: Target, lock_pid: int, atomic: str = "deployment"):
     thread.start()
     yield outcome
     thread.join()
+
+
+@every_major
+def test_a_server_that_is_lost_in_commit_and_does_not_come_back(major, tmp_path, monkeypatch):
+    with scratch(major) as cluster:
+        target = prepared(cluster.address(), tmp_path)
+        target.write("0001_a", "create table a (id int);")
+        target.begin()
+        execute = psycopg.Connection.execute
+
+        def losing(self, text, *args, **more):
+            if str(text).endswith("\ncommit"):
+                stop(cluster, "immediate")
+            return execute(self, text, *args, **more)
+
+        monkeypatch.setattr(psycopg.Connection, "execute", losing)
+        monkeypatch.setattr(applying, "_OUTCOME_SECONDS", 0.3)
+        with pytest.raises(Inconclusive, match="not known whether it committed"):
+            target.apply()
 
 
 @every_major

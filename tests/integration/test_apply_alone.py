@@ -262,6 +262,19 @@ def test_a_build_is_bounded_by_the_statement_timeout(target, address):
 
 
 @every_major
+def test_readers_do_not_queue_for_long_behind_what_is_not_concurrent(target, address):
+    target.write("0001_x", f"{ALONE}vacuum full t;")
+    with session(address, "reader", autocommit=False) as reader:
+        reader.execute("select * from t")
+
+        def say(line):
+            assert "lock timeout" in line
+            reader.rollback()
+
+        assert target.apply(say=say).lock_attempts == 2
+
+
+@every_major
 def test_a_plain_statement_that_meets_a_lock_is_tried_again(target, address):
     target.write("0001_x", f"{ALONE}alter table t add column x int;")
     with session(address, "reader", autocommit=False) as reader:

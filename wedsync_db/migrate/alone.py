@@ -91,7 +91,7 @@ def _outside(connection: psycopg.Connection, run: Run, migration: Migration, ind
     before = connection.execute(query("reconcile", "started_before"), [migration.id, _sha256(statement)]).fetchone()
     _start(connection, run, migration, index)
     try:
-        with _patient(connection, statement):
+        with _patience(connection, reconcile.waits_aside(statement)):
             reconcile.clear(connection, script, statement, ours=bool(before and before[0]))
             run_statement(connection, migration.id, script, index, run.watch)
         reconcile.require_usable(connection, script, statement)
@@ -106,9 +106,9 @@ def _outside(connection: psycopg.Connection, run: Run, migration: Migration, ind
 
 
 @contextmanager
-def _patient(connection: psycopg.Connection, statement: Statement) -> Iterator[None]:
-    """CREATE INDEX CONCURRENTLY and its like wait in nobody's way, for as long as statement_timeout allows."""
-    if not statement.concurrent:
+def _patience(connection: psycopg.Connection, wanted: bool) -> Iterator[None]:
+    """No lock_timeout for what waits in nobody's way: only statement_timeout bounds it."""
+    if not wanted:
         yield
         return
     before = connection.execute(query("apply", "lock_timeout")).fetchone()

@@ -11,9 +11,11 @@ from psycopg import sql
 from wedsync_db.errors import MigrationFailed
 from wedsync_db.migrate.explain import place
 from wedsync_db.model import Script, Statement
+from wedsync_db.postgres.autocommit import options
 from wedsync_db.postgres.parse import Fields, tree
 from wedsync_db.postgres.queries import query
 
+_CONCURRENTLY = frozenset({"IndexStmt", "DropStmt", "AlterTableStmt"})
 _REPEATABLE = frozenset({"ReindexStmt", "VacuumStmt", "ClusterStmt"})
 
 
@@ -34,6 +36,16 @@ def settled(connection: psycopg.Connection, statement: Statement) -> bool | None
     if statement.kind == "DropStmt":
         return not any(_exists(connection, name) for name in _dropped(statement))
     return False if statement.kind in _REPEATABLE else None
+
+
+def waits_aside(statement: Statement) -> bool:
+    """Whether it is CONCURRENTLY, so that nobody queues behind it while it waits for locks and snapshots.
+
+    VACUUM FULL and CLUSTER may not run in a transaction either, but readers do queue behind them.
+    """
+    if statement.kind == "ReindexStmt":
+        return bool(options(tree(statement).fields.get("params")).get("concurrently"))
+    return statement.concurrent and statement.kind in _CONCURRENTLY
 
 
 def clear(connection: psycopg.Connection, script: Script, statement: Statement, *, ours: bool) -> None:
