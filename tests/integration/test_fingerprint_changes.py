@@ -146,7 +146,8 @@ CHANGES = {
     ),
     "on delete": (
         """alter table app.guest drop constraint guest_org_id_fkey;
-        alter table app.guest add constraint guest_org_id_fkey foreign key (org_id) references app.org on delete cascade""",
+        alter table app.guest add constraint guest_org_id_fkey foreign key (org_id) references app.org
+        on delete cascade""",
         """alter table app.guest drop constraint guest_org_id_fkey;
         alter table app.guest add constraint guest_org_id_fkey foreign key (org_id) references app.org""",
     ),
