@@ -171,15 +171,13 @@ def test_unexpected_error_tells_the_place_and_not_the_message():
 
 
 def test_unexpected_error_names_our_own_caller():
-    try:
+    with pytest.raises(TypeError) as ours:
         duration("no number")
-    except TypeError as error:
-        assert "at markdown.py:" in unexpected(error).message
-    try:
+    assert "at markdown.py:" in unexpected(ours.value).message
+    with pytest.raises(ValueError, match="nobody") as theirs:
         table((), [(_Unprintable(),)])
-    except ValueError as error:
-        assert "test_report_text.py" in unexpected(error).message
-        assert "called from markdown.py:" in unexpected(error).message
+    assert "at test_report_text.py:" in unexpected(theirs.value).message
+    assert "called from markdown.py:" in unexpected(theirs.value).message
 
 
 class _Unprintable:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from wedsync_db.model import Outcome
 from wedsync_db.redact import redact
@@ -16,6 +16,7 @@ from wedsync_db.report.markdown import counted, duration, size
 from wedsync_db.report.outcome import headline, next_steps, outcome_line
 from wedsync_db.report.sql import pretty_sql
 
+_LINE = 90  # characters that fit beside the figures
 # who has to wait for a lock of each mode: PostgreSQL's manual, table 13.2
 _READERS_TOO = "AccessExclusiveLock"
 _WRITERS = frozenset({"ExclusiveLock", "ShareRowExclusiveLock", "ShareLock"})
@@ -31,7 +32,9 @@ def deployment_html(outcome: Outcome) -> str:
         lstrip_blocks=True,
         finalize=_redacted,
     )
-    pages.filters.update(duration=duration, size=size, sql=_sql, time=_time, waits=_waits, counted=counted)
+    pages.filters.update(
+        duration=duration, size=size, sql=_sql, time=_time, waits=_waits, counted=counted, coded=_coded
+    )
     return pages.get_template("deployment.html").render(
         outcome=outcome,
         headline=headline(outcome),
@@ -62,7 +65,15 @@ def _redacted(value: Any) -> Any:
 
 
 def _sql(statement: str) -> str:
-    return pretty_sql(redact(statement))
+    """As its author laid it out; a long line is laid out here."""
+    text = redact(statement)
+    return text if "\n" in text or len(text) <= _LINE else pretty_sql(text)
+
+
+def _coded(text: str) -> Markup:
+    """Escaped text whose `commands` stand in code."""
+    parts = [escape(part) for part in redact(text).split("`")]
+    return Markup().join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 def _time(at: datetime) -> str:
