@@ -325,7 +325,8 @@ def test_a_file_that_was_reverted_is_not_half_done(target):
     target.add(*TABLES[0])
     target.add(
         "0002_x",
-        "-- transaction: none\nupdate public.base set name = name;create index concurrently made on public.base (name);",
+        "-- transaction: none\nupdate public.base set name = name;\n"
+        "create index concurrently made on public.base (name);",
         "drop index public.made;",
     )
     target.deploy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.case import database
 from tests.support.deployed import Deployed
 from tests.support.majors import every_major
 from wedsync_db.errors import Displaced, LockTimeout, PersonNeeded
@@ -348,6 +349,35 @@ def test_a_person_may_accept_the_loss(target):
     assert target.applied() == []
     assert any("50 values in public.base.note" in line for line in target.said)
     assert any("values in public.base would not survive" in line for line in target.said)
+
+
+# -- an ordinary role --------------------------------------------------------------------------------------------------
+@pytest.fixture
+def ordinary(cluster, address, tmp_path) -> Deployed:
+    """A target whose deployer owns the database and its schema, and nothing else."""
+    with database(cluster, f"{address.dbname}_owned") as owned:
+        with session(owned, "test") as connection:
+            connection.execute("create table public.base (id int primary key, name varchar(20) not null)")
+            connection.execute("insert into public.base values (1, 'one')")
+        yield Deployed(owned, tmp_path / "migrations")
+
+
+@every_major
+def test_the_owner_reverts_without_being_superuser(ordinary):
+    reverted(deployed(ordinary, TABLE + COLUMN + WIDEN, "alter table public.base alter column name type varchar(20);"
+                      + DROP_COLUMN + "drop table public.made;"))  # fmt: skip
+
+
+@every_major
+def test_rows_a_policy_would_hide_from_the_owner_cannot_be_overlooked(cluster, ordinary):
+    deployed(ordinary, TABLE + "alter table public.made enable row level security;"
+             "alter table public.made force row level security;", "drop table public.made;")  # fmt: skip
+    ordinary.sql("create policy none on public.made using (false)")
+    with session(cluster.address(ordinary.address.dbname), "admin") as admin:
+        admin.execute("insert into public.made values (1, 'precious')")
+    assert refused(ordinary)
+    with session(cluster.address(ordinary.address.dbname), "admin") as admin:
+        assert admin.execute("select count(*) from public.made").fetchone() == (1,)
 
 
 # -- fences and locks --------------------------------------------------------------------------------------------------
