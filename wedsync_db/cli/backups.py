@@ -14,7 +14,9 @@ from wedsync_db.postgres.session import Address
 from wedsync_db.report.markdown import counted, size
 from wedsync_db.settings import Environment
 
-_DUPLICATE_DATABASE = "42P04"  # its SQLSTATE
+# SQLSTATEs
+_DUPLICATE_DATABASE = "42P04"
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 def back_up(address: Address, environment: Environment, installation: Installation) -> Backup:
@@ -75,6 +77,8 @@ def _restored(chosen: Backup, server: Address, database: str) -> Address:
                 hint="Give --database a new name.",
                 sqlstate=error.sqlstate,
             ) from None
+        if error.sqlstate == _INSUFFICIENT_PRIVILEGE and not error.hint:
+            error.hint = "It takes a role that may create databases and roles: a superuser's URL in the variable."
         raise
 
 
