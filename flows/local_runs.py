@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from wedsync_db.cli.answer import Answer
-from wedsync_db.errors import WedsyncError
+from wedsync_db.errors import Unreachable, WedsyncError
 from wedsync_db.installation import Installation
 
 _SETTINGS = {
@@ -40,11 +41,16 @@ def prepare(installation: Installation) -> None:
 
 
 def run(call: Callable[[], Any]) -> Answer:
-    """Run a flow and turn its final state into an answer."""
+    """Run a flow and turn its final state into an answer.
+
+    Raises:
+        WedsyncError: what the flow ended with, or that it ended by something else.
+        Unreachable: the Prefect API that is configured does not answer.
+    """
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     # joining the heartbeat's thread costs each run a second, and nobody watches a run of the command line for it
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), _saying_that_there_is_no_api():
         state = call()
     result = state.result(raise_on_failure=False)
     if isinstance(result, WedsyncError):
@@ -53,3 +59,16 @@ def run(call: Callable[[], Any]) -> Answer:
         hint = "`recover` finishes or undoes what it left."
         raise WedsyncError(f"the run ended as {state.name}: {state.message}", hint=hint)
     return Answer("", {"state": state.name, "result": str(result)})
+
+
+@contextmanager
+def _saying_that_there_is_no_api() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("Failed to reach API"):  # all that Prefect gives to tell it by
+            raise
+        raise Unreachable(
+            "the Prefect API that PREFECT_API_URL or the profile names does not answer",
+            hint="Start it (`up`), or unset PREFECT_API_URL: the run then gets a server of its own.",
+        ) from None

@@ -281,7 +281,7 @@ def filled(case) -> None:
 
 def test_backup_and_backups(case, cli, answer):
     filled(case)
-    code, out, err = cli("backup", "case")
+    code, out, _ = cli("backup", "case")
     assert code == 0
     assert "1 table  3,000 rows" in out
     code, data = answer("backup", "case")

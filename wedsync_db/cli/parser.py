@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-_EXIT_CODES = """exit codes: 0 done · 1 failed, the database is as before · 2 wrong usage · 3 refused by a guard
-            4 a person is needed · 5 could not be judged"""
+_EXIT_CODES = """exit codes:
+  0  done
+  1  failed; the database is as it was before
+  2  wrong usage: the command, a file or a setting
+  3  refused by a guard; nothing was touched
+  4  a person is needed: going on or back would lose something
+  5  it could not be judged, so it does not pass"""
 
 
 def build_parser() -> argparse.ArgumentParser:
