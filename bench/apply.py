@@ -80,8 +80,8 @@ def measure() -> str:
             *rows,
             _row(f"nothing to do, {SIZES[-1]} applied", *idle),
             "",
-            "Floor of apply: one psql session, BEGIN and COMMIT per file; budget at 1000: wall 1.0, CPU 3.5, with Python's",
-            "start. Floor of nothing to do: the same Python importing psycopg, connecting, select 1; budget 2.",
+            "Floor of apply: one psql session, BEGIN and COMMIT per file. Budget at 1000: wall 1.0, CPU 3.5, with",
+            "Python's start. Nothing to do: the same Python importing psycopg, connecting, select 1; budget 2.",
         ]
     )
 
