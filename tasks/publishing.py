@@ -7,6 +7,7 @@ that is given a few seconds.
 from __future__ import annotations
 
 import contextvars
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -32,7 +33,7 @@ def publish(key: str, markdown: str, description: str) -> None:
     page = redact(markdown)
     if len(page.encode()) > _LARGEST_BYTES:
         page = page.encode()[:_LARGEST_BYTES].decode(errors="ignore") + "\n\n… cut; the HTML report has all of it."
-    _patiently(lambda: create_markdown_artifact(markdown=page, key=key, description=description))
+    _patiently(lambda: create_markdown_artifact(markdown=page, key=_slug(key), description=description))
 
 
 class Progress:
@@ -55,7 +56,7 @@ class Progress:
     def _show(self, percent: float, left: str) -> None:
         description = f"{self._description}{left}"
         if self._artifact is None:
-            made = create_progress_artifact(progress=percent, key=self._key, description=description)
+            made = create_progress_artifact(progress=percent, key=_slug(self._key), description=description)
             self._artifact = cast("UUID", made)  # in a thread without an event loop it is no coroutine
         else:
             update_progress_artifact(self._artifact, progress=percent, description=description)
@@ -63,6 +64,11 @@ class Progress:
     @staticmethod
     def _left(fraction: float, elapsed: float) -> str:
         return f", about {elapsed / fraction * (1 - fraction):.0f} s left" if 0 < fraction < 1 else ""
+
+
+def _slug(key: str) -> str:
+    """Prefect takes small letters, digits and hyphens in a key; an environment's name may have more."""
+    return re.sub(r"[^a-z0-9]+", "-", key.lower())
 
 
 def _in_run() -> bool:

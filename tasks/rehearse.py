@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from wedsync_db.report.rehearsal import rehearsal_markdown
-
 from tasks.names import EnvironmentName
 from tasks.publishing import Progress, publish
 from tasks.running import say, step
 from wedsync_db.installation import this_installation
 from wedsync_db.migrate.prove import prove
 from wedsync_db.model import Backup, Plan, Rehearsal
+from wedsync_db.report.rehearsal import rehearsal_markdown
 
 
 @step(name="rehearse", run_name="rehearse-{environment}")

@@ -36,6 +36,7 @@ class LockSettings:
     poll_seconds: float = 30.0  # NOWAIT polling: nobody queues behind us
     lock_timeout_ms: int = 500  # when that starves: how long readers may queue behind us, each try
     attempts: int = 10
+    roll_back_seconds: float = 300.0  # polling of a roll back: nobody queues, and giving up needs a person
     statement_timeout_ms: int = 600_000
     hold_budget_seconds: float = 10.0  # above it, consecutive migrations do not share a transaction
 
@@ -79,6 +80,7 @@ _LOCKS: Mapping[str, values.Reader] = {
     "poll_seconds": values.number(zero=True),
     "lock_timeout_ms": _MILLISECONDS,
     "attempts": values.whole(1, 1000),
+    "roll_back_seconds": values.number(zero=True),
     "statement_timeout_ms": _MILLISECONDS,
     "hold_budget_seconds": values.number(),
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import pytest
-from wedsync_db.migrate.recover import recover
 
 from tests.support.broken import (
     ANY_REVERT,
@@ -27,7 +29,9 @@ from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import CHECKOUT, Installation
 from wedsync_db.migrate.deployment import read_plan, take_fingerprint
 from wedsync_db.migrate.files import read_migrations
-from wedsync_db.postgres.cluster import scratch, start
+from wedsync_db.migrate.recover import recover
+from wedsync_db.postgres.cluster import Cluster, scratch, start
+from wedsync_db.postgres.pg_ctl import answering
 from wedsync_db.postgres.session import session
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
@@ -52,6 +56,26 @@ def base(case: Case, settings: str = "") -> None:
     assert deploy("case") is None
 
 
+@contextmanager
+def supervised(cluster: Cluster) -> Iterator[None]:
+    """Start the server again whenever it is gone, as the operating system does."""
+    over = threading.Event()
+
+    def look_after() -> None:
+        while not over.wait(0.3):
+            if not answering(cluster):
+                with suppress(WedsyncError):  # its orphaned processes are still there: next time
+                    start(cluster)
+
+    supervisor = threading.Thread(target=look_after)
+    supervisor.start()
+    try:
+        yield
+    finally:
+        over.set()
+        supervisor.join()
+
+
 def lost(case: Case, acknowledged) -> list[int]:
     """Acknowledged writes that are not there."""
     with session(case.admin, "test") as connection:
@@ -61,8 +85,9 @@ def lost(case: Case, acknowledged) -> list[int]:
 @every_major
 @both
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-def test_a_broken_deployment_changes_nothing_or_asks_a_person(case, prefect_server, broken: Broken, environment):
-    base(case, broken.settings)
+def test_a_broken_deployment_changes_nothing_or_asks_a_person(based, broken: Broken, environment):
+    case = based
+    write_settings(case.folder, broken.settings, LOCKS)
     before = take_fingerprint(case.address)
     with writing(case.address) as acknowledged:
         broken.lay(case)
@@ -82,7 +107,8 @@ def test_a_broken_deployment_changes_nothing_or_asks_a_person(case, prefect_serv
 @both
 def test_a_killed_server_ends_before_or_after(major, home, tmp_path, monkeypatch, prefect_server, environment):
     (tmp_path / "migrations").mkdir()
-    with scratch(major) as cluster, database(cluster, "killed") as address:
+    durable = {"synchronous_commit": "on"}  # or the server itself loses what it acknowledged
+    with scratch(major, settings=durable) as cluster, database(cluster, "killed") as address:
         for name, value in environ_of(tmp_path, home.path, address).items():
             monkeypatch.setenv(name, value)
         case = Case(tmp_path, address, cluster.address("killed"), Installation(CHECKOUT, dict(os.environ)))
@@ -91,9 +117,8 @@ def test_a_killed_server_ends_before_or_after(major, home, tmp_path, monkeypatch
         with writing(address) as acknowledged:
             good(case, 2, 4)
             planted(case, 3, "perform pg_sleep(30);")
-            with once_backed_up(case, kill_server_soon):
+            with once_backed_up(case, kill_server_soon), supervised(cluster):
                 assert deploy(environment) is not None
-            start(cluster)
             migrations, _ = read_migrations(tmp_path / "migrations")
             settings = case.installation.environment(environment).locks
             recover(address, migrations, locks=settings, say=print, clock=lambda: datetime.now(UTC))
@@ -105,8 +130,8 @@ def test_a_killed_server_ends_before_or_after(major, home, tmp_path, monkeypatch
 
 
 @every_major
-def test_a_revert_that_would_lose_a_write_is_not_run(case, prefect_server):
-    base(case)
+def test_a_revert_that_would_lose_a_write_is_not_run(based):
+    case = based
     good(case, 3)
     case.migration(
         "0002_column", "alter table public.writes add column note text;", "alter table public.writes drop column note;"

@@ -15,7 +15,8 @@ from wedsync_db.postgres.session import session
 
 BASE = "0001_base"
 # quick budgets: a test waits for each of them to run out
-LOCKS = "poll_seconds = 0.5\nlock_timeout_ms = 100\nattempts = 2\nstatement_timeout_ms = 1500"
+LOCKS = "poll_seconds = 0.5\nlock_timeout_ms = 100\nattempts = 2\nstatement_timeout_ms = 1500\nroll_back_seconds = 60"
+HOLD_SECONDS = 12.0  # longer than the budget for locks, shorter than that for rolling back
 _SWITCHED = "exists (select from public.switch)"
 
 
@@ -91,20 +92,16 @@ def _lock_timeout(case: Case) -> None:
 
 
 def hold_items(case: Case) -> None:
-    """A client that holds the table until the test ends."""
-    holder = session(case.address, "holder", lock_timeout_ms=0, statement_timeout_ms=0, autocommit=False)
-    connection = holder.__enter__()
-    connection.execute("lock table public.items in access share mode")
-    _held.append(holder)
+    """A client that holds the table from the end of the rehearsal on, for longer than a migration waits."""
 
+    def hold() -> None:
+        with session(case.address, "holder", lock_timeout_ms=0, statement_timeout_ms=0, autocommit=False) as holder:
+            holder.execute("lock table public.items in access share mode")
+            while not case.rows("select 1 from pg_stat_activity where application_name = 'wedsync-db/migrate'"):
+                time.sleep(0.02)
+            time.sleep(HOLD_SECONDS)
 
-_held: list = []
-
-
-def release() -> None:
-    """End what `hold_items` opened."""
-    while _held:
-        _held.pop().__exit__(None, None, None)
+    threading.Thread(target=hold).start()
 
 
 def _statement_timeout(case: Case) -> None:
@@ -166,16 +163,20 @@ def _kill_in_the_middle(case: Case) -> None:
     planted(case, 3, "perform pg_sleep(30);")
 
 
+_SLEEPS = "select 1 from pg_stat_activity where application_name like 'wedsync-db/%' and wait_event = 'PgSleep'"
+
+
 def kill_server_soon(case: Case) -> None:
     """SIGKILL the postmaster while the planted statement sleeps; all its children go with it."""
     switch_on(case)
 
     def kill() -> None:
-        while not case.rows(
-            "select 1 from pg_stat_activity where application_name like 'wedsync-db/%' and wait_event = 'PgSleep'"
-        ):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if case.rows(_SLEEPS):
+                os.kill(_postmaster(case), signal.SIGKILL)
+                return
             time.sleep(0.02)
-        os.kill(_postmaster(case), signal.SIGKILL)
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
@@ -231,6 +232,5 @@ def once_backed_up(case: Case, act: Callable[[Case], None] | None) -> Iterator[N
         stop.set()
         if act is not None:
             thread.join()
-        release()
     if failed:
         raise failed[0]

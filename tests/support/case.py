@@ -71,7 +71,7 @@ def url(address: Address) -> str:
 
 
 @contextmanager
-def database(cluster: Cluster, name: str) -> Iterator[Address]:
+def database(cluster: Cluster, name: str, template: str = "template1") -> Iterator[Address]:
     """A database owned by the ordinary deployer role, gone afterwards."""
     with session(cluster.address(), "test-admin", statement_timeout_ms=0) as admin:
         admin.execute(
@@ -79,7 +79,9 @@ def database(cluster: Cluster, name: str) -> Iterator[Address]:
             f"create role {ROLE} login createrole bypassrls password '{PASSWORD}'; "
             "exception when duplicate_object or unique_violation then null; end $$"
         )
-        admin.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(name), sql.Identifier(ROLE)))
+        admin.execute(f"grant pg_read_all_stats to {ROLE}")  # as the documentation asks for: nothing hidden
+        create = sql.SQL("create database {} owner {} template {}")
+        admin.execute(create.format(*map(sql.Identifier, (name, ROLE, template))))
     with session(cluster.address(name), "test-admin") as admin:
         admin.execute(f"alter schema public owner to {ROLE}")
     try:

@@ -65,7 +65,7 @@ def run_statement(
 
 
 def run_verify(connection: psycopg.Connection, script: Script) -> None:
-    """Run a verify script. A statement that fails says no, and so does a row that begins with false or NULL.
+    """Run a verify script. A statement that fails says no; so does a SELECT without a row, or with a first false or NULL.
 
     Raises:
         VerifyFailed: it said no, and where.
@@ -80,12 +80,13 @@ def run_verify(connection: psycopg.Connection, script: Script) -> None:
 
 
 def require_yes(result: PGresult | None, script: Script, statement: Statement) -> None:
-    """Raise VerifyFailed if any row of a verify statement's result begins with false or NULL."""
+    """Raise VerifyFailed if a row of a verify statement's result begins with false or NULL, or there is none."""
     if result is None or result.status != ExecStatus.TUPLES_OK or not result.nfields:
         return
     noes = (None, b"f") if result.ftype(0) == _BOOL else (None,)
-    if any(result.get_value(row, 0) in noes for row in range(result.ntuples)):
+    # no row at all answers nothing, and unknown is no yes
+    if not result.ntuples or any(result.get_value(row, 0) in noes for row in range(result.ntuples)):
         raise VerifyFailed(
-            f"{place(script, statement)}: the check says no (false or NULL in its first column)",
+            f"{place(script, statement)}: the check says no (false or NULL in its first column, or no row)",
             hint="The migration did not do what its author expects; it was undone.",
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -66,7 +66,8 @@ def roll_back(
     """
     known = {p.migration: p for p in proofs}
     rng = random.Random()  # noqa: S311 - jitter is no secret
-    run = Run(address, deployment, known, locks, lock_pid, lambda: None, NO_WATCH, say, (), rng)
+    patient = replace(locks, poll_seconds=max(locks.poll_seconds, locks.roll_back_seconds))
+    run = Run(address, deployment, known, patient, lock_pid, lambda: None, NO_WATCH, say, (), rng)
     ladder = _Ladder(run, {m.id: m for m in migrations}, before, approved)
     deadline = time.monotonic() + _RECONNECT_SECONDS
     while True:

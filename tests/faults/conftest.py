@@ -1,0 +1,62 @@
+"""The database that the broken deployments start from: deployed once on each major, then copied by template."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.broken import LOCKS, lay_base
+from tests.support.case import Case, database, environ_of, write_settings
+from wedsync_db.home import Home
+from wedsync_db.installation import CHECKOUT, Installation
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def bases(clusters, prefect_server, tmp_path_factory):
+    """The name of the base's database on a cluster of a major, deployed by the flow on first use: `bases(18)`."""
+    from flows.deploy import deploy
+
+    made: dict[int, str] = {}
+    open_databases = []
+
+    def get(major: int) -> str:
+        if major not in made:
+            cluster, folder = clusters(major), tmp_path_factory.mktemp("base")
+            home = Path(tempfile.mkdtemp(prefix="wedsync-home-"))
+            home.chmod(0o711)
+            keeper = database(cluster, f"base_{os.getpid()}")
+            address = keeper.__enter__()
+            open_databases.append(keeper)
+            environ = environ_of(folder, Home(home / "home").ensure().path, address)
+            case = Case(folder, address, cluster.address(address.dbname), Installation(CHECKOUT, environ))
+            write_settings(folder)
+            lay_base(case)
+            with pytest.MonkeyPatch.context() as patch:
+                for name, value in environ.items():
+                    patch.setenv(name, value)
+                assert deploy("case", return_state=True).is_completed()
+            made[major] = address.dbname
+        return made[major]
+
+    yield get
+    for keeper in reversed(open_databases):
+        keeper.__exit__(None, None, None)
+
+
+@pytest.fixture
+def based(cluster, major, bases, home, tmp_path, monkeypatch) -> Case:
+    """A case on which the base is deployed already."""
+    with database(cluster, f"based_{os.getpid()}_{next(_numbers)}", bases(major)) as address:
+        environ = environ_of(tmp_path, home.path, address)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        case = Case(tmp_path, address, cluster.address(address.dbname), Installation(CHECKOUT, dict(os.environ)))
+        write_settings(tmp_path, locks=LOCKS)
+        lay_base(case)
+        yield case
