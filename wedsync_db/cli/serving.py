@@ -22,6 +22,7 @@ from wedsync_db.cli.terminal import say
 from wedsync_db.errors import Refused, WedsyncError
 from wedsync_db.installation import Installation
 from wedsync_db.postgres.cluster import embedded, embedded_exists
+from wedsync_db.redact import redact
 
 POOL = "wedsync-db"
 _LOOPBACK = "127.0.0.1"
@@ -49,7 +50,7 @@ def up(arguments: argparse.Namespace, installation: Installation) -> Answer:
         serving = stack.enter_context(_program(server, environ, home.prefect / "server.log", installation.checkout))
         _wait_for(f"{address}/api/health", serving, home.prefect / "server.log")
         say("registering the work pool and the deployments …")
-        if _prefect(("work-pool", "inspect", POOL), environ, installation.checkout) != 0:
+        if _run(("work-pool", "inspect", POOL), environ, installation.checkout).returncode:
             _must(("work-pool", "create", POOL, "--type", "process"), environ, installation.checkout)
         _must(("--no-prompt", "deploy", "--all"), environ, installation.checkout)
         worker = ("worker", "start", "--pool", POOL, "--type", "process", "--name", "local")
@@ -130,15 +131,14 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise WedsyncError("the Prefect server does not answer", hint=f"Its last words: {log}")
 
 
-def _prefect(arguments: tuple[str, ...], environ: Mapping[str, str], checkout: Path) -> int:
-    return _run(arguments, environ, checkout).returncode
-
-
 def _must(arguments: tuple[str, ...], environ: Mapping[str, str], checkout: Path) -> None:
     done = _run(arguments, environ, checkout)
     if done.returncode:
-        said = done.stdout.strip().splitlines() or ["nothing"]
-        raise WedsyncError(f"prefect {' '.join(arguments)} failed: {said[-1]}")
+        log = Path(environ["PREFECT_HOME"]) / "setup.log"
+        log.write_text(redact(done.stdout), encoding="utf-8")
+        raise WedsyncError(
+            f"`prefect {' '.join(arguments)}` failed with exit code {done.returncode}", hint=f"What it said: {log}"
+        )
 
 
 def _run(arguments: tuple[str, ...], environ: Mapping[str, str], checkout: Path) -> subprocess.CompletedProcess[str]:
