@@ -82,6 +82,7 @@ class ServerFacts:
     user: str
     is_superuser: bool
     in_recovery: bool
+    bootstrap: str = "postgres"  # the superuser that initdb made; PostgreSQL makes it the owner of some objects
 
     @property
     def major(self) -> int:

@@ -49,8 +49,8 @@ def built(dev):
         ("deploy", ["staging", "--json"], "-m flows deploy staging --json"),
         ("", [], "-m flows --help"),
         ("bench", ["apply"], "-m bench apply"),
-        ("faults", ["-k", "x"], "-m pytest -m faults -k x"),
-        ("test", ["-k", "x"], "-m pytest -n 2 -m not faults -k x"),
+        ("faults", ["-k", "x"], "-m pytest -n 2 -m faults or majors -k x"),
+        ("test", ["-k", "x"], "-m pytest -n 2 -m not faults and not majors -k x"),
     ],
 )
 def test_what_a_verb_runs(dev, verb, arguments, runs):

@@ -81,6 +81,7 @@ def test_every_key_can_be_set(file):
         lock_timeout_ms = 250
         attempts = 3
         statement_timeout_ms = 1000
+        roll_back_seconds = 60
         hold_budget_seconds = 2.5
         """
     )
@@ -97,7 +98,7 @@ def test_every_key_can_be_set(file):
         approval=True,
         backup_jobs=4,
         guard=GuardSettings("warn", "Australia/Sydney", 12, 60, 3.0, 0.5, 0.0),
-        locks=LockSettings(0.0, 250, 3, 1000, 2.5),
+        locks=LockSettings(0.0, 250, 3, 60.0, 1000, 2.5),
     )
 
 

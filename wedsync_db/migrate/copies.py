@@ -66,9 +66,11 @@ def copies(
         BackupError: the backup is damaged, or the restored copy is not what was backed up.
         Inconclusive: a scratch server cannot stand for the target.
     """
-    _refuse_namesake(deployer)
+    # PostgreSQL itself makes this role the owner of some objects (a range type's constructors): the name must be the same
+    superuser = backup.manifest.server.bootstrap if backup else SUPERUSER
+    _refuse_namesake(deployer, superuser)
     sweep_scratch(parent)
-    with scratch(major, parent, _SERVER) as cluster:
+    with scratch(major, parent, _SERVER, superuser=superuser) as cluster:
         database = _restored(cluster, backup, say) if backup else _empty(cluster, deployer)
         stop(cluster)
         kept = cluster.data.parent / "kept"
@@ -114,10 +116,10 @@ def _empty(cluster: Cluster, deployer: str | None) -> str:
     return _EMPTY_DATABASE
 
 
-def _refuse_namesake(deployer: str | None) -> None:
-    if deployer == SUPERUSER:
+def _refuse_namesake(deployer: str | None, superuser: str) -> None:
+    if deployer == superuser:
         raise Inconclusive(
-            f"the deploying role is called {SUPERUSER}, like the superuser of our scratch servers: it would have more"
+            f"the deploying role is called {superuser}, like the superuser of our scratch servers: it would have more"
             " rights in a rehearsal than in the deployment",
             hint="Deploy with a role of another name, or with a superuser.",
         )

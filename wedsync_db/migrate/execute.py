@@ -65,7 +65,7 @@ def run_statement(
 
 
 def run_verify(connection: psycopg.Connection, script: Script) -> None:
-    """Run a verify script. A statement that fails says no; so does a SELECT without a row, or with a first false or NULL.
+    """Run a verify script. A statement that fails says no; so does a SELECT with no row or a first false or NULL.
 
     Raises:
         VerifyFailed: it said no, and where.

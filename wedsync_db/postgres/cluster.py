@@ -116,7 +116,13 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def scratch(major: int, parent: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[Cluster]:
+def scratch(
+    major: int,
+    parent: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    *,
+    superuser: str = SUPERUSER,
+) -> Iterator[Cluster]:
     """A fresh server of this major that is gone, with its data, when the block ends. Not durable: fsync is off.
 
     What is left when its user is killed, `sweep_scratch` removes.
@@ -132,9 +138,9 @@ def scratch(major: int, parent: Path | None = None, settings: Mapping[str, str] 
     with lock_file(claim / "lock") as descriptor:
         try_alone(descriptor)
         folder = claim.rename(parent / f"{_SCRATCH}{claim.name.removeprefix('.claim-')}")
-        cluster = cluster_in(folder, binaries)
+        cluster = cluster_in(folder, binaries, superuser)
         try:
-            create(folder, binaries)
+            create(folder, binaries, superuser=superuser)
             start(cluster, {**_NOT_DURABLE, **(settings or {})})
             yield cluster
         finally:

@@ -42,15 +42,16 @@ class Cluster:
     socket: Path
     binaries: Path
     port: int = _PORT
+    superuser: str = SUPERUSER
 
-    def address(self, dbname: str = "postgres", user: str = SUPERUSER) -> Address:
+    def address(self, dbname: str = "postgres", user: str | None = None) -> Address:
         """How its superuser (or its deployer) logs in: over the socket, as the operating-system user we are (peer)."""
-        return Address(str(self.socket), self.port, dbname, user)
+        return Address(str(self.socket), self.port, dbname, user or self.superuser)
 
 
-def cluster_in(folder: Path, binaries: Path) -> Cluster:
+def cluster_in(folder: Path, binaries: Path, superuser: str = SUPERUSER) -> Cluster:
     """The cluster of a folder, whether it exists yet or not."""
-    return Cluster(folder / "data", socket_folder(folder), binaries)
+    return Cluster(folder / "data", socket_folder(folder), binaries, superuser=superuser)
 
 
 def socket_folder(folder: Path) -> Path:
@@ -64,7 +65,7 @@ def socket_folder(folder: Path) -> Path:
     return Path("/tmp") / f"wedsync-db-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"  # noqa: S108 -- start() checks whose it is
 
 
-def create(folder: Path, binaries: Path, *, durable: bool = False) -> Cluster:
+def create(folder: Path, binaries: Path, *, durable: bool = False, superuser: str = SUPERUSER) -> Cluster:
     """Make a cluster in `folder`: UTF-8, C.UTF-8, checksums.
 
     Where we are root its data belong to the servers' account, and the folder with the access rules stays ours: nobody
@@ -80,7 +81,7 @@ def create(folder: Path, binaries: Path, *, durable: bool = False) -> Cluster:
             hint="Set WEDSYNC_HOME to a folder with a plainer name.",
         )
     account = server_account(folder.parent)
-    cluster = cluster_in(folder, binaries)
+    cluster = cluster_in(folder, binaries, superuser)
     folder.mkdir(mode=0o700, exist_ok=True)
     cluster.data.mkdir(mode=0o700)
     if account:
@@ -88,7 +89,7 @@ def create(folder: Path, binaries: Path, *, durable: bool = False) -> Cluster:
         folder.chmod(0o710)
         os.chown(cluster.data, account.pw_uid, account.pw_gid)
     sync = [] if durable else ["--no-sync"]
-    run([binaries / "initdb", "-D", cluster.data, "-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8",
+    run([binaries / "initdb", "-D", cluster.data, "-U", superuser, "-E", "UTF8", "--locale=C.UTF-8",
          "--data-checksums", "--auth=reject", *sync], account)  # fmt: skip
     return cluster
 
@@ -101,7 +102,7 @@ def start(cluster: Cluster, settings: Mapping[str, str] | None = None) -> None:
     """
     account = owner(cluster.data)
     _make_socket_folder(cluster.socket, account)
-    _write_rules(cluster.data.parent, account)
+    _write_rules(cluster, account)
     _wait_for_orphans(cluster.data)
     log = cluster.data.parent / "server.log"
     known = _open_log(log, account)
@@ -128,7 +129,7 @@ def _pg_ctl(cluster: Cluster, *arguments: str) -> None:
 
 def answering(cluster: Cluster) -> bool:
     """Whether the server is there, after waiting for one that is just starting or stopping."""
-    where = make_conninfo(host=str(cluster.socket), port=cluster.port, dbname="postgres", user=SUPERUSER)
+    where = make_conninfo(host=str(cluster.socket), port=cluster.port, dbname="postgres", user=cluster.superuser)
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         answer = PGconn.ping(where.encode())
@@ -199,22 +200,22 @@ def _make_socket_folder(folder: Path, account: Account | None) -> None:
     check_private(folder, account.pw_uid if account else os.geteuid(), forbidden=0o077)
 
 
-def access_rules() -> dict[str, str]:
+def access_rules(superuser: str = SUPERUSER) -> dict[str, str]:
     """Who may log in, written anew at each start: our own operating-system users by peer, all others by password."""
     people = dict.fromkeys((own_name(), "root"))
-    maps = [f'ours "{person}" "{role}"\n' for person in people for role in (SUPERUSER, DEPLOYER)]
+    maps = [f'ours "{person}" "{role}"\n' for person in people for role in (superuser, DEPLOYER)]
     rules = (
-        f"local all {SUPERUSER},{DEPLOYER} peer map=ours\n"
+        f'local all "{superuser}","{DEPLOYER}" peer map=ours\n'
         "local all all scram-sha-256\n"
-        f"local replication {SUPERUSER} peer map=ours\n"
+        f'local replication "{superuser}" peer map=ours\n'
     )
     return {_HBA: rules, _IDENT: "".join(maps)}
 
 
-def _write_rules(folder: Path, account: Account | None) -> None:
+def _write_rules(cluster: Cluster, account: Account | None) -> None:
     """Put the access rules where the server can read and not change them."""
-    for name, text in access_rules().items():
-        with (folder / name).open("w") as file:
+    for name, text in access_rules(cluster.superuser).items():
+        with (cluster.data.parent / name).open("w") as file:
             if account:
                 os.fchown(file.fileno(), -1, account.pw_gid)
             os.fchmod(file.fileno(), 0o640)

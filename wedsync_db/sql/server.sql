@@ -1,6 +1,7 @@
 -- name: facts
 -- Version, cluster and database at once. Both pg_control functions may be executed by everybody unless somebody revoked
--- it. current_user is the role in force after SET ROLE.
+-- it. current_user is the role in force after SET ROLE. 10 is the
+-- superuser that initdb made, under whatever name.
 select
   pg_catalog.current_setting('server_version_num')::int,
   s.system_identifier::text,
@@ -9,7 +10,8 @@ select
   c.timeline_id,
   current_user::text,
   coalesce((select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = current_user), false),
-  pg_catalog.pg_is_in_recovery()
+  pg_catalog.pg_is_in_recovery(),
+  pg_catalog.pg_get_userbyid(10)::text
 from pg_catalog.pg_control_system() as s, pg_catalog.pg_control_checkpoint() as c, pg_catalog.pg_database as d
 where d.datname = pg_catalog.current_database()
 
