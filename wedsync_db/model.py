@@ -1,8 +1,8 @@
 """The plain values that travel between the capabilities.
 
 Everything here is frozen and free of effects: a plan, a trace, a proof is decided on by pure functions and shown by the
-reports. Durations are seconds as float, sizes are bytes as int, times are timezone-aware datetimes in UTC. A relation is
-named `schema.name`, each part quoted as PostgreSQL's quote_ident would (so the name can be put into SQL as it is).
+reports. Durations are seconds as float, sizes are bytes as int, times are timezone-aware datetimes in UTC. A relation
+is named `schema.name`, each part quoted as PostgreSQL's quote_ident would (so the name can be put into SQL as it is).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 # -- what is on disk ---------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SQL statement of a script: its text without the semicolon, its parse node (`CreateStmt`), and where it stands."""
+    """One SQL statement of a script: its text without the semicolon, its parse node (`CreateStmt`), and its place."""
 
     sql: str
     kind: str
@@ -29,7 +29,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One SQL file. `sha256` is of its raw bytes, `tree_hash` of its normalised parse tree (comments and layout do not count)."""
+    """One SQL file. `sha256` is of its raw bytes, `tree_hash` of its parse tree: comments and layout do not count."""
 
     path: Path
     text: str = field(repr=False)
@@ -132,7 +132,7 @@ class Plan:
 # -- the catalog -------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The difference between two fingerprints: object identity → (definition before, definition after), None for absent."""
+    """The difference between two fingerprints: object identity → (definition before, after), None for absent."""
 
     objects: Mapping[str, tuple[str | None, str | None]]
 
@@ -176,7 +176,7 @@ class Licence(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LockSeen:
-    """A lock the observer saw: the relation, the mode as pg_locks names it, and whether the relation was there before."""
+    """A lock the observer saw: the relation, the mode as pg_locks names it, whether the relation was there before."""
 
     relation: str
     mode: str
@@ -215,8 +215,8 @@ class MigrationProof:
 
     `locks` are what production takes first, in that order: pre-existing tables only, strongest mode each.
     `created_content` is the content after `up` of each table the migration created: relation → (rows, hash).
-    `change` is what `up` alone did to the catalog, and `revert_sha256` the SHA-256 of the revert script that was run: on the
-    target that script and no other must undo exactly that change. Where either is missing no revert runs unattended.
+    `change` is what `up` alone did to the catalog, and `revert_sha256` the SHA-256 of the revert script that was run: on
+    the target that script and no other must undo exactly that change. Where either is missing no revert runs unattended.
     """
 
     migration: str
@@ -233,7 +233,7 @@ class MigrationProof:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """The whole proof: bound to the plan, to the fingerprint it started from, and to the backup it restored (None: from empty).
+    """The whole proof: bound to plan, fingerprint at the start, and the backup it restored (None: from empty).
 
     `expected` is the change of fingerprint the target must show afterwards, object by object.
     `complete` is False for a weaker rehearsal (another major, no data): it gives no licences.
@@ -337,7 +337,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """How a failed deployment ended: the rung of the ladder, what was reverted, and whether the catalog is as before."""
+    """How a failed deployment ended: the rung of the ladder, what was reverted, whether the catalog is as before."""
 
     deployment_id: str
     rung: str  # "abort", "cleaned", "reverted"

@@ -1,0 +1,1 @@
+"""Changing a database: plan, rehearse, apply, recover, judge."""

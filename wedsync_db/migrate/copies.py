@@ -66,7 +66,7 @@ def copies(
         BackupError: the backup is damaged, or the restored copy is not what was backed up.
         Inconclusive: a scratch server cannot stand for the target.
     """
-    # PostgreSQL itself makes this role the owner of some objects (a range type's constructors): the name must be the same
+    # PostgreSQL makes this role the owner of some objects (a range type's constructors): the name must be the same
     superuser = backup.manifest.server.bootstrap if backup else SUPERUSER
     _refuse_namesake(deployer, superuser)
     sweep_scratch(parent)
