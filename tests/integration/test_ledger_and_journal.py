@@ -186,9 +186,21 @@ def test_another_backend_with_the_same_pid_is_left_alone(target, db, address):
         innocent.execute("select 1")
 
 
-def test_an_ordinary_deployer_under_another_role_finds_its_backend(deployer, db, tmp_path):
+@every_major
+def test_a_displaced_runner_does_not_end_the_backend_of_the_one_who_took_over(target, db, address):
+    old = target.begin()
+    new = journal.raise_epoch(db, old, runner="second")
+    with session(address, "migrate") as migrating:
+        journal.attach(migrating, new)
+        assert journal.end_backend(db, old) is False
+        migrating.execute("select 1")
+
+
+@every_major
+def test_an_ordinary_deployer_that_inherits_nothing_of_its_role_finds_its_backend(deployer, db, tmp_path):
     owner = f"owner_{db.info.dbname}"
     db.execute(f"create role {owner}")
+    db.execute(f"alter role {deployer.user} noinherit")
     db.execute(f"grant {owner} to {deployer.user}")
     db.execute(f"grant create on database {db.info.dbname} to {owner}")
     try:

@@ -8,7 +8,8 @@ copied database carry another identity and are inert.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -73,10 +74,9 @@ def attach(connection: psycopg.Connection, deployment: Deployment) -> None:
     Raises:
         Displaced: another runner took over.
     """
-    with connection.transaction():
-        # under SET ROLE a session may not see its own start time
-        connection.execute("set local role none")
-        done = connection.execute(query("journal", "attach"), _key(deployment))
+    with _as_login(connection):
+        pid, start = connection.execute(query("journal", "own_backend")).fetchall()[0]
+    done = connection.execute(query("journal", "attach"), {**_key(deployment), "pid": pid, "start": start})
     if done.rowcount != 1:
         raise _displaced(deployment)
 
@@ -222,16 +222,28 @@ def end_backend(connection: psycopg.Connection, deployment: Deployment) -> bool:
 
 
 def _backend(connection: psycopg.Connection, deployment: Deployment) -> int | None:
-    with connection.transaction(force_rollback=True):
+    attached = connection.execute(query("journal", "attached"), _key(deployment)).fetchone()
+    if attached is None:
+        return None
+    with _as_login(connection):
+        lives = connection.execute(query("journal", "lives"), attached).fetchall()[0][0]
+    return int(attached[0]) if lives else None
+
+
+@contextmanager
+def _as_login(connection: psycopg.Connection) -> Iterator[None]:
+    """Ask about backends as the login: under SET ROLE a session may not even see when it began.
+
+    For nothing else: a login that does not inherit its role's rights may not look into schema `wedsync_db`.
+    """
+    with connection.transaction():
         connection.execute("set local role none")
-        row = connection.execute(query("journal", "backend"), [deployment.id]).fetchone()
-    return int(row[0]) if row else None
+        yield
 
 
 def _terminate(connection: psycopg.Connection, deployment: Deployment, pid: int) -> None:
     try:
-        with connection.transaction():
-            connection.execute("set local role none")
+        with _as_login(connection):
             connection.execute(query("journal", "terminate"), [pid])
     except psycopg.errors.InsufficientPrivilege as error:
         raise TargetHeld(

@@ -11,12 +11,15 @@ from pg_catalog.pg_control_system() as s, pg_catalog.pg_control_checkpoint() as 
 where d.datname = pg_catalog.current_database()
 returning id, epoch, status, plan_hash, atomic, fingerprint_before, backup_id, runner, started_at, finished_at, message
 
+-- name: own_backend
+-- This very session; its start time tells it from a later backend with the same pid.
+select a.pid, a.backend_start from pg_catalog.pg_stat_activity as a where a.pid = pg_catalog.pg_backend_pid()
+
 -- name: attach
--- Which backend migrates; its start time tells it from a later backend with the same pid.
-update wedsync_db.deployment as d
-set backend_pid = a.pid, backend_start = a.backend_start
-from pg_catalog.pg_stat_activity as a
-where d.id = %(id)s and d.epoch = %(epoch)s and d.status = 'running' and a.pid = pg_catalog.pg_backend_pid()
+-- Which backend migrates.
+update wedsync_db.deployment
+set backend_pid = %(pid)s, backend_start = %(start)s
+where id = %(id)s and epoch = %(epoch)s and status = 'running'
 
 -- name: hold
 -- The fence: whoever raises the epoch waits for this row lock, or finds it gone with our transaction.
@@ -96,12 +99,15 @@ from wedsync_db.step
 where deployment_id = %s
 order by number
 
--- name: backend
--- The backend that migrates, as long as it is still that one.
-select a.pid
-from wedsync_db.deployment as d
-join pg_catalog.pg_stat_activity as a on a.pid = d.backend_pid and a.backend_start = d.backend_start
-where d.id = %s and a.pid <> pg_catalog.pg_backend_pid()
+-- name: attached
+-- The backend that migrates under this epoch: that of whoever took over is none of ours to end.
+select backend_pid, backend_start
+from wedsync_db.deployment
+where id = %(id)s and epoch = %(epoch)s and backend_pid <> pg_catalog.pg_backend_pid()
+
+-- name: lives
+-- Whether it is still that one.
+select pg_catalog.count(*) > 0 from pg_catalog.pg_stat_activity where pid = %s and backend_start = %s
 
 -- name: terminate
 -- The same role may; others need pg_signal_backend.
