@@ -39,9 +39,11 @@ def run(*arguments: str, **options) -> tuple[int, str, str]:
 
 def shell(command: str) -> tuple[int, str, str]:
     """A pipeline of bash; `$RUN` is the command line. The exit code is that of `$RUN`."""
+    # unbuffered, Python leaves nothing for its end, where a broken pipe makes it exit with 120
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(
         ["bash", "-c", command], cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=60,
-        env={**os.environ, "RUN": f"{sys.executable} -m flows"},
+        env={**buffered, "RUN": f"{sys.executable} -m flows"},
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
@@ -59,14 +61,19 @@ def test_looking_loads_nothing_heavy(case, verb):
 
 
 def test_reader_that_goes_away_leaves_exit_code_and_no_traceback(case):
+    case.migration("0001_wrong", "create table x (;")
+    for answer in ("plan case", "plan case --json", "plan nowhere --json"):
+        code, out, err = shell(f"$RUN {answer} | true; exit ${{PIPESTATUS[0]}}")
+        assert (out, err) == ("", "")
+        assert code == (2 if "nowhere" in answer else 1), "that of the verb, whoever reads its answer"
+
+
+def test_first_line_is_all_a_reader_takes(case):
     for number in range(1, 400):
         case.migration(f"{number:04}_a", "select 1;", "select 1;")
-    case.migration("0400_wrong", "create table x (;")
     code, out, err = shell("$RUN plan case | head -1; exit ${PIPESTATUS[0]}")
-    assert (code, err) == (1, ""), "the plan has an error, whoever reads of it"
-    assert out.startswith("case: 400 pending")
-    code, _, err = shell("$RUN plan case --json | head -c 10; exit ${PIPESTATUS[0]}")
-    assert (code, err) == (1, "")
+    assert (code, err) == (0, "")
+    assert out.startswith("case: 399 pending")
 
 
 def test_reader_of_stderr_that_goes_away_does_not_stop_a_backup(case):

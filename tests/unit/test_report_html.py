@@ -122,6 +122,7 @@ def test_everything_is_escaped():
         "select dblink('host=x password=of-nobody')",
         "create subscription s connection 'postgresql://me:of-nobody@host/db' publication p",
         "select 'registered <&> of-nobody'",
+        f"create user mapping for x server {'y' * 90} options (user 'someone', password 'of-nobody')",
     ],
 )
 def test_secrets_are_not_shown(secret):
