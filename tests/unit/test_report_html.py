@@ -139,8 +139,15 @@ def test_page_of_a_rehearsal_without_locks_says_so():
 
 
 def test_weaker_rehearsal_is_called_weaker():
-    assert "weaker: see below" in deployment_html(with_rehearsal(complete=False))
-    assert "weaker: see below" not in deployment_html(with_rehearsal())
+    assert "weaker: see its notes" in deployment_html(with_rehearsal(complete=False))
+    assert "weaker: see its notes" not in deployment_html(with_rehearsal())
+
+
+def test_lock_that_stops_readers_stands_first():
+    text = Page(deployment_html(OUTCOMES["deployed"])).text
+    waiting = text[text.index("Who has to wait") : text.index("Statements")]
+    order = [waiting.index(mode) for mode in ("AccessExclusiveLock", "ShareUpdateExclusiveLock", "RowShareLock")]
+    assert order == sorted(order)
 
 
 def test_many_statements_are_folded():

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from wedsync_db.model import Outcome
+from wedsync_db.model import HeldLock, Outcome, Rehearsal
 from wedsync_db.redact import redact
 from wedsync_db.report.markdown import counted, duration, size
 from wedsync_db.report.outcome import headline, next_steps, outcome_line
@@ -44,6 +44,7 @@ def deployment_html(outcome: Outcome) -> str:
         plan=outcome.proof.plan,
         backup=outcome.proof.backup.manifest,
         rehearsal=outcome.proof.rehearsal,
+        held=_held(outcome.proof.rehearsal),
         deployment=outcome.deployment,
     )
 
@@ -62,6 +63,12 @@ def write_report(outcome: Outcome, folder: Path) -> Path:
 def _redacted(value: Any) -> Any:
     """Each value before it is escaped: afterwards its quotes are entities, and a mask could take a tag along."""
     return redact(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _held(rehearsal: Rehearsal) -> list[tuple[str, HeldLock]]:
+    """Each lock with its migration: what stops readers first, then by how long it was held."""
+    found = [(proof.migration, lock) for proof in rehearsal.proofs for lock in proof.locks]
+    return sorted(found, key=lambda one: (one[1].mode != _READERS_TOO, -one[1].seconds, one[1].relation))
 
 
 def _sql(statement: str) -> str:
