@@ -12,11 +12,15 @@ from wedsync_db.model import Applied, Fingerprint, Opened, Proof
 
 @step(name="open deployment", run_name="open-{environment}")
 def open_deployment(environment: EnvironmentName, proof: Proof) -> Opened:
-    """Begin the deployment in the target's journal."""
+    """Begin the deployment in the target's journal.
+
+    Raises:
+        Refused: the target is not any more what was rehearsed.
+    """
     installation = this_installation()
     with installation.target(environment) as address:
         return deployment.open_deployment(
-            address, installation.environment(environment), proof.plan, proof.rehearsal, proof.backup.id
+            address, installation.environment(environment), proof.plan, proof.rehearsal, proof.backup
         )
 
 

@@ -73,6 +73,22 @@ def test_plan_and_catalog_are_still_those(case):
     assert not deployment.is_unchanged(case.address, environment, plan, after)
 
 
+@pytest.mark.parametrize("somebody_else", ["create table public.unforeseen (id int)", "delete from wedsync_db.ledger"])
+def test_what_changed_since_the_rehearsal_is_not_deployed_on(case, opened, somebody_else):
+    environment = case.installation.environment("case")
+    plan = deployment.read_plan(case.address, environment)
+    deployment.migrate(
+        case.address, environment, plan, rehearsed(Change({})), opened.deployment, None, between=lambda: None, say=say
+    )
+    deployment.close_deployment(case.address, opened.deployment, deployment.take_fingerprint(case.address))
+    plan, backup = deployment.read_plan(case.address, environment), back_up(case)
+    with session(case.address, "test") as connection:
+        connection.execute(somebody_else.encode())
+    with pytest.raises(Refused, match="changed by somebody else"):
+        deployment.open_deployment(case.address, environment, plan, rehearsed(Change({})), backup)
+    assert case.rows("select status from wedsync_db.deployment") == [("done",)]
+
+
 def test_closing_is_fenced(case, opened):
     after = deployment.take_fingerprint(case.address)
     with session(case.address, "test") as connection:

@@ -7,10 +7,10 @@ import os
 import socket
 from collections.abc import Callable
 
-from wedsync_db.errors import VerifyFailed
+from wedsync_db.errors import Refused, VerifyFailed
 from wedsync_db.migrate import apply, journal, ledger
 from wedsync_db.migrate.plan import plan_of
-from wedsync_db.model import Applied, Change, Deployment, DeploymentStatus, Fingerprint, Opened, Plan, Rehearsal
+from wedsync_db.model import Applied, Backup, Change, Deployment, DeploymentStatus, Fingerprint, Opened, Plan, Rehearsal
 from wedsync_db.postgres import fingerprint
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
@@ -42,22 +42,28 @@ def take_fingerprint(address: Address) -> Fingerprint:
 
 
 def open_deployment(
-    address: Address, environment: Environment, plan: Plan, rehearsal: Rehearsal, backup_id: str | None
+    address: Address, environment: Environment, plan: Plan, rehearsal: Rehearsal, backup: Backup | None
 ) -> Opened:
     """Begin a deployment in the target's journal; the caller holds the target's lock.
 
     Raises:
-        Refused: the journal on the target is newer than this program.
+        Refused: ledger or catalog are not those any more that were rehearsed; or the journal on the target is newer
+            than this program.
     """
     with session(address, "journal") as connection:
-        ledger.install(connection)
         before = fingerprint.take(connection)
+        if ledger.entries(connection) != plan.applied or (backup and before.digest != backup.manifest.fingerprint):
+            raise Refused(
+                "the target was changed by somebody else while this deployment waited for it; nothing was touched",
+                hint="What was rehearsed is not what is there now: deploy again.",
+            )
+        ledger.install(connection)
         deployment = journal.begin(
             connection,
             plan=plan,
             atomic=environment.atomic,
             fingerprint_before=before.digest,
-            backup_id=backup_id,
+            backup_id=backup.id if backup else None,
             runner=runner_name(),
             rehearsal=rehearsal,
         )
