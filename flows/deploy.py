@@ -71,7 +71,8 @@ def _carry_out(environment: EnvironmentName, proof: Proof, overrides: tuple[str,
         opened = open_deployment(environment, proof)
         try:
             applied = migrate(environment, proof, opened, lock.pid, overrides)
-            close(environment, opened, verify(environment, proof, opened))
+            after = verify(environment, proof, opened)
         except Exception as error:  # noqa: BLE001 whatever it is, the target must not stay half way
             return roll_back_and_report(environment, proof, opened, lock.pid, error)
+        close(environment, opened, after)  # what is verified stays, even if the journal cannot be told: recover does
     return report_success(environment, proof, opened, applied)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from prefect.client.orchestration import get_client
 
 from tests.support.broken import lay_base, once_backed_up, switch_on
 from tests.support.case import write_settings
-from wedsync_db.errors import MigrationFailed, PersonNeeded, PlanError, Refused, RehearsalFailed, TargetHeld
+from wedsync_db.errors import (
+    Inconclusive,
+    MigrationFailed,
+    PersonNeeded,
+    PlanError,
+    Refused,
+    RehearsalFailed,
+    TargetHeld,
+)
 from wedsync_db.migrate.deployment import read_plan, take_fingerprint
 from wedsync_db.postgres.locks import announce
 from wedsync_db.postgres.session import session
+from wedsync_db.settings import LockSettings
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -86,6 +97,20 @@ def test_a_failure_on_the_target_is_rolled_back(case, environment):
     assert "exactly as before" in state.message
     assert take_fingerprint(case.address).digest == before
     assert applied(case) == ["0001_base"]
+
+
+def test_what_is_verified_stays_when_the_journal_cannot_be_told(case, monkeypatch):
+    from wedsync_db.migrate import deployment, recover
+
+    def lost(*_):
+        raise Inconclusive("the journal could not be told")
+
+    lay_base(case)
+    monkeypatch.setattr(deployment, "close_deployment", lost)
+    assert isinstance(error_of(deploy()), Inconclusive)
+    assert applied(case) == ["0001_base"]
+    (done,) = recover.recover(case.address, (), locks=LockSettings(), say=print, clock=lambda: datetime.now(UTC))
+    assert done.ended == "done"
 
 
 def test_what_cannot_be_undone_waits_for_a_person(case):

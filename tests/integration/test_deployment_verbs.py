@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.support.broken import lay_base
 from tests.support.deployed import Deployed
 from wedsync_db.backup.dump import create_backup
-from wedsync_db.errors import Displaced, Refused, VerifyFailed
+from wedsync_db.errors import Displaced, Inconclusive, Refused, VerifyFailed
 from wedsync_db.migrate import deployment, journal
 from wedsync_db.migrate.prove import deployer_settings, prove, prove_folder
 from wedsync_db.model import Change, Licence, Opened, Rehearsal
@@ -95,6 +96,13 @@ def test_closing_is_fenced(case, opened):
         journal.raise_epoch(connection, opened.deployment)
     with pytest.raises(Displaced):
         deployment.close_deployment(case.address, opened.deployment, after)
+
+
+def test_a_journal_that_cannot_be_told_says_that_all_is_applied(case, opened):
+    after = deployment.take_fingerprint(case.address)
+    for address in (replace(case.address, host=str(case.folder)), case.address.with_database("postgres")):
+        with pytest.raises(Inconclusive, match="everything is applied"):
+            deployment.close_deployment(address, opened.deployment, after)
 
 
 def test_closing(case, opened):

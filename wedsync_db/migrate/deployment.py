@@ -7,7 +7,9 @@ import os
 import socket
 from collections.abc import Callable
 
-from wedsync_db.errors import Refused, VerifyFailed
+import psycopg
+
+from wedsync_db.errors import Inconclusive, Refused, Unreachable, VerifyFailed
 from wedsync_db.migrate import apply, journal, ledger
 from wedsync_db.migrate.plan import plan_of
 from wedsync_db.model import Applied, Backup, Change, Deployment, DeploymentStatus, Fingerprint, Opened, Plan, Rehearsal
@@ -131,9 +133,17 @@ def close_deployment(address: Address, deployment: Deployment, after: Fingerprin
 
     Raises:
         Displaced: another runner took over.
+        Inconclusive: the journal could not be told; the migrations are applied all the same.
     """
-    with session(address, "journal") as connection:
-        journal.finish(connection, deployment, DeploymentStatus.DONE, "", after.digest)
+    try:
+        with session(address, "journal") as connection:
+            journal.finish(connection, deployment, DeploymentStatus.DONE, "", after.digest)
+    except (Unreachable, psycopg.Error) as error:
+        raise Inconclusive(
+            "everything is applied and verified, but the journal could not be told that it is done",
+            hint="Run `recover`: only this is left to do.",
+            sqlstate=error.sqlstate,
+        ) from None
 
 
 def runner_name() -> str:
