@@ -75,11 +75,11 @@ def _must_fail(installation: Installation, reason: type[WedsyncError], *, writte
     try:
         _deploy()
     except reason as error:
-        say(f"stopped, as it must be: {error.message}")
+        say(f"It was stopped, as it must be: {error.message}" if not written else "It failed, as it must.")
     else:
         raise WedsyncError("a deployment that must fail went through")
     after = stage.look(installation)
     if after.fingerprint != before.fingerprint or after.rows != before.rows + written:
         raise WedsyncError("the target is not what it must be after a failed deployment")
-    kept = f"{before.rows:,} rows and the {written} written meanwhile" if written else f"{before.rows:,} rows"
-    say(f"fingerprint before {before.fingerprint[:12]}, after {after.fingerprint[:12]}: equal; {kept} are there")
+    say(f"catalog fingerprint before {before.fingerprint[:12]}, after {after.fingerprint[:12]}: equal")
+    say(f"rows before {before.rows:,}, written meanwhile {written}, now {after.rows:,}")

@@ -16,7 +16,7 @@ from wedsync_db.migrate.licence import Shown, judge
 from wedsync_db.migrate.newrows import remove_rows, write_rows
 from wedsync_db.migrate.state import State, look
 from wedsync_db.migrate.watch import Tracer
-from wedsync_db.model import Change, Fingerprint, Migration, MigrationProof, RelationContent, TracedStatement
+from wedsync_db.model import Change, Fingerprint, Licence, Migration, MigrationProof, RelationContent, TracedStatement
 from wedsync_db.postgres import fingerprint
 from wedsync_db.settings import LockSettings
 
@@ -145,10 +145,17 @@ def _proof(migration: Migration, up: _Up, went: Descent, before: State, after: S
     )
 
 
+_WORTH = {
+    Licence.EXACT: "its revert brings back exactly what was there",
+    Licence.WEAKER: "its revert does not bring back everything",
+    Licence.NONE: "it cannot be taken back",
+}
+
+
 def _summary(proof: MigrationProof) -> str:
     down = "no revert" if proof.seconds_down is None else f"down {proof.seconds_down:.2f} s"
     because = f": {'; '.join(proof.reasons)}" if proof.reasons else ""
-    return f"{proof.migration}: up {proof.seconds_up:.2f} s, {down}, licence {proof.licence}{because}"
+    return f"{proof.migration}: up {proof.seconds_up:.2f} s, {down}; {_WORTH[proof.licence]}{because}"
 
 
 def failed(error: MigrationFailed) -> RehearsalFailed:
