@@ -1,9 +1,11 @@
 """The rehearsal's report as an operator reads it, against golden files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.support.golden import assert_golden
 from wedsync_db.model import (
     Change,
     HeldLock,
@@ -17,8 +19,6 @@ from wedsync_db.model import (
     TracedStatement,
 )
 from wedsync_db.report.rehearsal import rehearsal_markdown
-
-GOLDEN = Path(__file__).parent.parent / "golden" / "rehearsal"
 
 
 def migration(number, name, loses=None):
@@ -90,5 +90,30 @@ def nothing():
 
 @pytest.mark.parametrize("case", [mixed, good, nothing])
 def test_the_report_reads_as_agreed(case):
-    text = rehearsal_markdown(*case())
-    assert text == (GOLDEN / f"{case.__name__}.md").read_text()
+    assert_golden(f"rehearsal/{case.__name__}.md", rehearsal_markdown(*case()))
+
+
+def statement(line, seconds, **more):
+    return TracedStatement("0002_seats", line, line, "X", f"select {line}", seconds, 0, 0, **more)
+
+
+def test_of_many_statements_the_ones_that_matter_are_shown():
+    """Those through whole tables however quick, and the slowest; in the order in which they run."""
+    quick = [statement(n, 0.001) for n in range(100, 200)]
+    slow = [statement(n, 1.0) for n in range(200, 230)]
+    scan = statement(1, 0.0, scans=(("app.guest", 1_000),))
+    rewrite = statement(999, 0.0, rewrites=("app.guest",))
+    plan = Plan((migration(2, "0002_seats"),), ())
+    found = replace(good()[0], statements=(scan, *quick, *slow, rewrite))
+    text = rehearsal_markdown(found, plan)
+    shown = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| 0002_seats:")]
+    assert len(shown) == 20
+    assert (shown[0], shown[-1]) == ("0002_seats:1", "0002_seats:999")
+    assert all(s.startswith("0002_seats:2") for s in shown[1:-1])
+    assert "reads app.guest (1,000 rows)" in text
+    assert "112 quicker statements left out." in text
+
+
+def test_what_was_not_rehearsed_is_not_said_to_stop_no_reader():
+    found, plan = mixed()
+    assert "No reader" not in rehearsal_markdown(replace(found, proofs=found.proofs[1:]), plan)

@@ -56,8 +56,13 @@ def test_plan_as_markdown():
 
 def test_empty_plan_as_markdown():
     text = plan_markdown(Plan((), (values.entry(1),)), "staging")
-    assert "Nothing to do." in text
+    assert text.startswith("# staging: nothing to do\n")
     assert "Findings" not in text
+    assert "|" not in text
+
+
+def test_plan_says_first_how_much_there_is_to_do():
+    assert plan_markdown(values.plan(), "staging").startswith("# staging: 3 migrations to deploy\n")
 
 
 def test_plan_in_the_terminal():

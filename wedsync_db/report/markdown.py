@@ -51,8 +51,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def plan_markdown(plan: Plan, environment: str) -> str:
     """The plan: what would run, in order, and what was found about it."""
-    counts = f"{len(plan.pending)} pending, {len(plan.applied)} applied"
-    title = f"# Plan for {environment}\n\n{counts} · plan `{plan.hash[:12]}`\n"
+    title = f"# {_plan_headline(plan, environment)}\n\n{len(plan.applied)} applied before · plan `{plan.hash[:12]}`\n"
     pending = table(
         ("#", "migration", "statements", "needs", "revert", "transaction"),
         (
@@ -80,7 +79,18 @@ def plan_markdown(plan: Plan, environment: str) -> str:
         ),
     )
     found = ["\n## Findings\n", findings] if plan.findings else []
-    return "\n".join([title, pending if plan.pending else "Nothing to do.", *found])
+    return "\n".join([title, *([pending] if plan.pending else []), *found])
+
+
+def _plan_headline(plan: Plan, environment: str) -> str:
+    errors = sum(f.severity is Severity.ERROR for f in plan.findings)
+    if errors:
+        return f"{environment}: refused, {counted(errors, 'error')} in the files"
+    return (
+        f"{environment}: {counted(len(plan.pending), 'migration')} to deploy"
+        if plan.pending
+        else f"{environment}: nothing to do"
+    )
 
 
 def _cell(value: object) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from wedsync_db.model import HeldLock, Licence, MigrationProof, Plan, Rehearsal, TracedStatement
-from wedsync_db.report.markdown import duration, size, table
+from wedsync_db.report.markdown import counted, duration, size, table
 
 # who waits for a lock of each mode (PostgreSQL's manual, table 13.2), the worst first
 _WAITING: Mapping[str, str] = {
@@ -24,7 +24,9 @@ _LICENCES: Mapping[Licence, str] = {
     Licence.WEAKER: "**a person decides**",
     Licence.NONE: "**no**",
 }
-_LONGEST_SQL = 70
+_LONGEST_SQL = 44  # with what stands beside it, as wide as a page of Prefect's
+_MOST_STATEMENTS = 20  # the full report has all of them
+_READERS_WAIT = _ORDER[0]
 
 
 def rehearsal_markdown(rehearsal: Rehearsal, plan: Plan) -> str:
@@ -41,7 +43,7 @@ def _details(rehearsal: Rehearsal, plan: Plan) -> list[str]:
     return [
         "## Who would wait\n\n" + _locks(rehearsal),
         "## Can it be undone without anybody looking\n\n" + _licences(rehearsal, plan),
-        "## Statement by statement\n\n" + _statements(rehearsal),
+        "## What takes its time\n\n" + _statements(rehearsal),
     ]
 
 
@@ -50,21 +52,35 @@ def _headline(rehearsal: Rehearsal, plan: Plan) -> str:
     if not plan.pending:
         return "nothing to do"
     if exact == len(plan.pending):
-        return f"{exact} of {exact} work and can be undone without loss"
-    inexact = len(plan.pending) - exact
-    return f"{len(rehearsal.proofs)} of {len(plan.pending)} work, {inexact} cannot be undone without a person"
+        return f"{counted(exact, 'migration')} {'works' if exact == 1 else 'work'} and can be undone without loss"
+    pending, inexact = len(plan.pending), len(plan.pending) - exact
+    return (
+        f"{len(rehearsal.proofs)} of {counted(pending, 'migration')} work, {inexact} cannot be undone without a person"
+    )
 
 
 def _summary(rehearsal: Rehearsal, plan: Plan) -> str:
     data = f"a restored copy of backup `{rehearsal.backup_id}`" if rehearsal.backup_id else "an empty database"
     version = f"{rehearsal.server_version // 10_000}.{rehearsal.server_version % 10_000}"
+    changed = counted(len(rehearsal.expected.objects), "object")
     lines = [
+        f"The catalog changes in {changed}; the target has to change in the same.",
         f"On {data}, PostgreSQL {version}, in {duration(rehearsal.seconds)} · plan `{plan.hash[:12]}`",
-        f"The catalog changes in {len(rehearsal.expected.objects)} objects; the target has to change in the same.",
     ]
+    if plan.pending and len(rehearsal.proofs) == len(plan.pending):
+        lines.insert(0, _longest_wait(rehearsal))
     if not rehearsal.complete:
-        lines.append("**Weaker than it should be: see the notes.**")
+        lines.insert(0, "**Weaker than it should be: see the notes.**")
     return "  \n".join(lines)
+
+
+def _longest_wait(rehearsal: Rehearsal) -> str:
+    """What is asked first at night: how long the application's readers would stand still."""
+    held = [lock for p in rehearsal.proofs for lock in p.locks if lock.mode == _READERS_WAIT]
+    if not held:
+        return "No reader has to wait."
+    longest = max(held, key=lambda lock: lock.seconds)
+    return f"Readers wait {duration(longest.seconds)} at the longest, for `{longest.relation}`."
 
 
 def _locks(rehearsal: Rehearsal) -> str:
@@ -99,22 +115,29 @@ def _licence(migration: str, proof: MigrationProof | None) -> tuple[str, ...]:
 
 
 def _statements(rehearsal: Rehearsal) -> str:
-    return table(
-        ("where", "statement", "took", "rows", "WAL", "rewrites", "reads from end to end"),
-        (_statement(s) for s in rehearsal.statements),
-    )
+    shown = _worth_a_look(rehearsal.statements)
+    rows = table(("where", "statement", "took", "rows", "WAL", "goes through whole tables"), map(_statement, shown))
+    left = len(rehearsal.statements) - len(shown)
+    return f"{rows}\n\n{counted(left, 'quicker statement')} left out." if left else rows
+
+
+def _worth_a_look(statements: Sequence[TracedStatement]) -> list[TracedStatement]:
+    """Those that go through whole tables and the slowest others, in the order in which they run."""
+    worst = sorted(statements, key=lambda s: (not s.rewrites, not s.scans, -s.seconds))[:_MOST_STATEMENTS]
+    chosen = set(map(id, worst))
+    return [s for s in statements if id(s) in chosen]
 
 
 def _statement(s: TracedStatement) -> tuple[str, ...]:
-    scans = ", ".join(f"{relation} ({tuples} rows)" for relation, tuples in s.scans)
+    whole = [f"**rewrites {', '.join(s.rewrites)}**"] if s.rewrites else []
+    whole += [f"reads {relation} ({counted(tuples, 'row')})" for relation, tuples in s.scans]
     return (
         f"{s.migration}:{s.line}",
         f"`{_short(s.sql)}`",
         duration(s.seconds),
-        str(s.rows) if s.rows else "–",
+        f"{s.rows:,}" if s.rows else "–",
         size(s.wal_bytes),
-        f"**{', '.join(s.rewrites)}**" if s.rewrites else "–",
-        scans or "–",
+        "; ".join(whole) or "–",
     )
 
 
