@@ -15,6 +15,8 @@ from typing import cast
 from uuid import UUID
 
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate
 from prefect.context import FlowRunContext, TaskRunContext
 
 from tasks.running import logger
@@ -28,12 +30,22 @@ _PROGRESS_INTERVAL_SECONDS = 1.0
 
 def publish(key: str, markdown: str, description: str) -> None:
     """Show a Markdown page in the run's artifacts. Best effort; outside a run there is nothing to show it in."""
-    if not _in_run():
-        return
-    page = redact(markdown)
-    if len(page.encode()) > _LARGEST_BYTES:
-        page = page.encode()[:_LARGEST_BYTES].decode(errors="ignore") + "\n\n… cut; the HTML report has all of it."
-    _patiently(lambda: create_markdown_artifact(markdown=page, key=_slug(key), description=description))
+    if _in_run():
+        page = _fitted(markdown)
+        _patiently(lambda: create_markdown_artifact(markdown=page, key=_slug(key), description=description))
+
+
+def publish_for(flow_run_id: UUID, key: str, markdown: str, description: str) -> None:
+    """Show a Markdown page in the artifacts of a run that has ended. Best effort."""
+    artifact = ArtifactCreate(
+        key=_slug(key), type="markdown", description=description, data=_fitted(markdown), flow_run_id=flow_run_id
+    )
+
+    def create() -> None:
+        with get_client(sync_client=True) as client:
+            client.create_artifact(artifact)
+
+    _patiently(create)
 
 
 class Progress:
@@ -64,6 +76,14 @@ class Progress:
     @staticmethod
     def _left(fraction: float, elapsed: float) -> str:
         return f", about {elapsed / fraction * (1 - fraction):.0f} s left" if 0 < fraction < 1 else ""
+
+
+def _fitted(markdown: str) -> str:
+    """The page without secrets, cut where it is too long for a row of Prefect's database."""
+    page = redact(markdown).encode()
+    if len(page) <= _LARGEST_BYTES:
+        return page.decode()
+    return page[:_LARGEST_BYTES].decode(errors="ignore") + "\n\n… cut; the HTML report has all of it."
 
 
 def _slug(key: str) -> str:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from prefect import Flow
 from prefect.client.schemas.objects import FlowRun, State
-from wedsync_db.migrate.recover import Recovery
+from prefect.logging.configuration import setup_logging
+from prefect.logging.handlers import APILogHandler
 
 from tasks.names import EnvironmentName
+from tasks.publishing import publish_for
 from tasks.running import logger, say, step
 from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import this_installation
 from wedsync_db.migrate import recover as recovering
 from wedsync_db.migrate.files import read_migrations
+from wedsync_db.migrate.recover import Recovery
+from wedsync_db.postgres.cluster import sweep_scratch
+from wedsync_db.report.errors import error_text, unexpected
+from wedsync_db.report.recovery import recovery_line, recovery_markdown, unrecovered_markdown
 
 
 @step(name="recover", run_name="recover-{environment}")
@@ -23,19 +31,36 @@ def recover(environment: EnvironmentName) -> tuple[Recovery, ...]:
     Raises:
         PersonNeeded: undoing would lose something that was written since.
     """
-    installation = this_installation()
-    settings = installation.environment(environment)
-    migrations, _ = read_migrations(settings.migrations)
-    with installation.target(environment) as address:
-        return recovering.recover(address, migrations, locks=settings.locks, say=say, clock=lambda: datetime.now(UTC))
+    return _recover(environment, say)
 
 
 def recover_afterwards(flow: Flow, flow_run: FlowRun, state: State) -> None:  # type: ignore[type-arg]  # noqa: ARG001 Prefect calls hooks by these names
-    """Prefect's hook for a crashed or cancelled run: it runs in a fresh process when the old one was killed."""
+    """Prefect's hook for a crashed or cancelled run; in a process of its own where a worker calls it.
+
+    That process knows of no run and logs nowhere, so both are set up here. What it says and shows belongs to the run.
+    """
     environment = flow_run.parameters.get("environment")
     if not isinstance(environment, str):
         return
+    setup_logging()
+    told = logging.LoggerAdapter(logger, {"flow_run_id": str(flow_run.id), "flow_run_name": flow_run.name})
+    told.info("interrupted (%s): looking for what it left on %s", state.name, environment)
     try:
-        recover.fn(environment)
-    except WedsyncError as error:
-        logger.error("recover %s: %s", environment, error.message)
+        done = _recover(environment, told.info)
+        told.info("%s", recovery_line(environment, done))
+        page = recovery_markdown(environment, done)
+    except Exception as error:  # noqa: BLE001 Prefect would log it with what a driver said
+        reason = error if isinstance(error, WedsyncError) else unexpected(error)
+        told.error("%s", error_text(reason))
+        page = unrecovered_markdown(environment, reason)
+    publish_for(flow_run.id, f"result-{environment}", page, "What became of the interrupted deployment")
+    APILogHandler().flush()  # the hook's process does not wait for its logs
+
+
+def _recover(environment: str, say: Callable[[str], None]) -> tuple[Recovery, ...]:
+    installation = this_installation()
+    settings = installation.environment(environment)
+    sweep_scratch(installation.home.scratch)  # copies of the data must not outlive a killed rehearsal
+    migrations, _ = read_migrations(settings.migrations)
+    with installation.target(environment) as address:
+        return recovering.recover(address, migrations, locks=settings.locks, say=say, clock=lambda: datetime.now(UTC))
