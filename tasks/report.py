@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
 from tasks.names import EnvironmentName
 from tasks.publishing import publish
 from tasks.running import logger, say, step
@@ -11,6 +14,7 @@ from wedsync_db.installation import this_installation
 from wedsync_db.model import Applied, Opened, Outcome, Plan, Proof
 from wedsync_db.report.errors import unexpected
 from wedsync_db.report.html import write_report
+from wedsync_db.report.markdown import counted
 from wedsync_db.report.outcome import outcome_line, outcome_markdown
 
 
@@ -33,15 +37,16 @@ def _written(outcome: Outcome) -> Path | None:
     return path
 
 
-def nothing_to_do(environment: EnvironmentName, plan: Plan) -> str:
+def nothing_to_do(environment: EnvironmentName, plan: Plan) -> State[str]:
     """The end of a deployment that found nothing pending."""
-    text = f"{environment} is up to date: {len(plan.applied)} migrations applied, none pending"
+    text = f"{environment} is up to date: {counted(len(plan.applied), 'migration')} applied, none pending"
     say(text)
-    return text
+    return Completed(message=text, data=text)
 
 
-def report_success(environment: EnvironmentName, proof: Proof, opened: Opened, applied: Applied) -> str:
+def report_success(environment: EnvironmentName, proof: Proof, opened: Opened, applied: Applied) -> State[str]:
     """The end of a deployment that did what it should."""
     outcome = Outcome(environment, opened.deployment, proof, applied=applied)
     report(environment, outcome)
-    return outcome_line(outcome)
+    text = outcome_line(outcome)
+    return Completed(message=text, data=text)

@@ -6,13 +6,15 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from tasks.names import EnvironmentName
+from tasks.recover import recover
 from tasks.report import report
 from tasks.running import say, step
-from wedsync_db.errors import Displaced, PersonNeeded, WedsyncError
+from wedsync_db.errors import Displaced, Inconclusive, PersonNeeded, WedsyncError
 from wedsync_db.installation import this_installation
 from wedsync_db.migrate import roll_back as rolling_back
 from wedsync_db.migrate.files import read_migrations
-from wedsync_db.model import Opened, Outcome, Proof, RolledBack
+from wedsync_db.model import DeploymentStatus, Opened, Outcome, Proof, RolledBack
+from wedsync_db.report.errors import unexpected
 from wedsync_db.report.outcome import outcome_line
 
 
@@ -42,17 +44,46 @@ def roll_back(environment: EnvironmentName, proof: Proof, opened: Opened, lock_p
 def roll_back_and_report(
     environment: EnvironmentName, proof: Proof, opened: Opened, lock_pid: int, error: Exception
 ) -> State[object]:
-    """End a failed deployment: rolled back, or stopped for a person. A displaced runner leaves it to the other one."""
-    if isinstance(error, Displaced):
-        raise error
+    """End a failed deployment: rolled back, stopped for a person, or, where nobody knows, left to recover."""
     problem = error.message if isinstance(error, WedsyncError) else type(error).__name__
     say(f"failed: {problem}")
+    if isinstance(error, Displaced):
+        return _without_our_lock(environment, error)
     try:
         undone = roll_back(environment, proof, opened, lock_pid)
     except PersonNeeded as needed:
         outcome = Outcome(environment, opened.deployment, proof, problem=problem, at_risk=needed.at_risk)
         report(environment, outcome)
         return Failed(name="PersonNeeded", message=outcome_line(outcome), data=needed)
+    except WedsyncError as stuck:
+        return _half_way(environment, problem, stuck)
     outcome = Outcome(environment, opened.deployment, proof, rolled_back=undone, problem=problem)
     report(environment, outcome)
-    return Failed(name="RolledBack", message=outcome_line(outcome), data=error)
+    # what was not known is known now: everything is as before
+    known = WedsyncError(outcome_line(outcome)) if isinstance(error, Inconclusive) else error
+    return Failed(name="RolledBack", message=outcome_line(outcome), data=known)
+
+
+def _half_way(environment: EnvironmentName, problem: str, stuck: WedsyncError) -> State[object]:
+    """Rolling back did not come to an end; the deployment is still open in the journal."""
+    unknown = Inconclusive(
+        f"{problem}; and it could not be rolled back: {stuck.message}",
+        hint=f"Run `recover {environment}`: it goes on where this stopped. `status` says what is applied.",
+        sqlstate=stuck.sqlstate,
+    )
+    return Failed(name="RollbackFailed", message=unknown.message, data=unknown)
+
+
+def _without_our_lock(environment: EnvironmentName, error: Displaced) -> State[object]:
+    """Whoever took over sees to the rest; if nobody did, recover does now, under a lock of its own."""
+    try:
+        ended = recover(environment)
+    except PersonNeeded:
+        raise
+    except WedsyncError as other:  # TargetHeld: somebody is at it
+        say(f"left as it is: {other.message}")
+        raise error from None
+    if not ended or any(one.ended is not DeploymentStatus.ROLLED_BACK for one in ended):
+        raise error
+    message = f"{error.message}; {'; '.join(one.message for one in ended)}"
+    return Failed(name="RolledBack", message=message, data=WedsyncError(message))

@@ -10,14 +10,15 @@ import logging
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
 from prefect.tasks import Task, exponential_backoff
 
 from wedsync_db.errors import WedsyncError
 from wedsync_db.redact import RedactionFilter
-from wedsync_db.report.errors import unexpected
+from wedsync_db.report.errors import error_text, unexpected
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,7 +30,20 @@ _RETRYABLE_CLASS = "08"  # connection exceptions
 
 logger = logging.getLogger("wedsync_db")
 logger.setLevel(logging.INFO)
+
+
+class _ExpectedErrors(logging.Filter):
+    """One line for an error of ours, which says itself what happened: its traceback tells nobody anything."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take the traceback away; every record passes."""
+        if record.exc_info and isinstance(record.exc_info[1], WedsyncError):
+            record.exc_info = record.exc_text = None
+        return True
+
+
 for _name in ("wedsync_db", "prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(_ExpectedErrors())
     logging.getLogger(_name).addFilter(RedactionFilter())
 
 
@@ -68,12 +82,21 @@ def _telling_errors(function: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except WedsyncError:
+        except WedsyncError as error:
+            _log(error)
             raise
         except Exception as error:  # noqa: BLE001 nothing of a driver may get out
-            raise unexpected(error) from None
+            ours = unexpected(error)
+            _log(ours)
+            raise ours from None
 
     return run
+
+
+def _log(error: WedsyncError) -> None:
+    """Put hint and excerpt into the run's logs, where Prefect has the message alone; the terminal gets them anyway."""
+    if TaskRunContext.get() is not None:
+        get_run_logger().error("%s", error_text(error))
 
 
 def _is_retryable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
