@@ -45,7 +45,7 @@ def roll_back_and_report(
     environment: EnvironmentName, proof: Proof, opened: Opened, lock_pid: int, error: Exception
 ) -> State[object]:
     """End a failed deployment: rolled back, stopped for a person, or, where nobody knows, left to recover."""
-    problem = error.message if isinstance(error, WedsyncError) else type(error).__name__
+    problem = (error if isinstance(error, WedsyncError) else unexpected(error)).message
     say(f"failed: {problem}")
     if isinstance(error, Displaced):
         return _without_our_lock(environment, error)
