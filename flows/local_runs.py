@@ -12,6 +12,7 @@ from typing import Any
 from wedsync_db.cli.answer import Answer
 from wedsync_db.errors import Unreachable, WedsyncError
 from wedsync_db.installation import Installation
+from wedsync_db.postgres.session import session
 
 _SETTINGS = {
     "PREFECT_LOGGING_SETTINGS_PATH": str(Path(__file__).with_name("logging.yml")),
@@ -25,8 +26,9 @@ _SETTINGS = {
 
 def deploy(arguments: argparse.Namespace, installation: Installation) -> Answer:
     """Run the deployment flow here, against the Prefect server that is configured or a temporary one."""
-    installation.environment(arguments.environment)  # a wrong name or file is an error before Prefect starts
-    prepare(installation)
+    # Prefect takes seconds to start: what can be known to be wrong is told before
+    with installation.target(arguments.environment, create=True) as address, session(address, "deploy"):
+        prepare(installation)
     from flows.deploy import deploy as flow
 
     return run(lambda: flow(arguments.environment, arguments.yes, tuple(arguments.override), return_state=True))

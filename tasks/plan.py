@@ -8,6 +8,7 @@ from tasks.running import say, step
 from wedsync_db.installation import this_installation
 from wedsync_db.migrate import deployment
 from wedsync_db.migrate.plan import require_sound
+from wedsync_db.migrate.prove import require_data_copy
 from wedsync_db.model import Plan, Proof
 from wedsync_db.report.markdown import plan_markdown
 
@@ -18,12 +19,15 @@ def read_plan(environment: EnvironmentName) -> Plan:
 
     Raises:
         PlanError: the migrations on disk may not be deployed.
+        Refused: nothing could be rehearsed, as the environment does not allow its data to be copied here.
     """
     installation = this_installation()
     with installation.target(environment) as address:
         plan = deployment.read_plan(address, installation.environment(environment))
     publish(f"plan-{environment}", plan_markdown(plan, environment), "What this deployment does")
     require_sound(plan)
+    if plan.pending:
+        require_data_copy(installation.environment(environment))
     say(f"plan: {len(plan.pending)} pending, {len(plan.applied)} applied")
     for migration in plan.pending:
         say(f"  {migration.id}")
