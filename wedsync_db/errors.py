@@ -6,15 +6,15 @@
     │   └── TargetHeld               3  somebody else holds the database
     ├── PersonNeeded                 4  going on or back would lose something: a person decides
     └── Inconclusive                 5  it could not be judged, so it does not pass
+        └── Displaced                5  another runner took over: how it ends, this one does not know
         (under WedsyncError itself)
     ├── Unreachable                  1  no session with the server could be opened
     ├── PlanError                    1  the migrations on disk may not be deployed
     ├── BackupError                  1  a backup could not be made, read or restored
     ├── RehearsalFailed              1  the rehearsal says no
-    ├── MigrationFailed              1  a statement failed on the target and was undone
-    │   ├── LockTimeout              1  a lock was not to be had within the budget
-    │   └── VerifyFailed             1  a verify script or an invariant said no
-    └── Displaced                    1  another runner took over; this one may commit nothing
+    └── MigrationFailed              1  a statement failed on the target and was undone
+        ├── LockTimeout              1  a lock was not to be had within the budget
+        └── VerifyFailed             1  a verify script or an invariant said no
 
 A message is one line: what happened. The hint says what to do about it. Neither ever carries a secret, a row value or
 PostgreSQL's DETAIL.
@@ -126,5 +126,5 @@ class VerifyFailed(MigrationFailed):
     """A verify script or an invariant said no."""
 
 
-class Displaced(WedsyncError):
-    """Another runner took over; this one may commit nothing."""
+class Displaced(Inconclusive):
+    """Another runner took over, or may: this one may commit nothing more, and cannot say how it ends."""

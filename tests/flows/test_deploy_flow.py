@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from prefect.client.orchestration import get_client
 
-from tests.support.broken import lay_base, once_backed_up, switch_on
+from tests.support.broken import lay_base, once_backed_up, planted, switch_on
 from tests.support.case import write_settings
 from wedsync_db.errors import (
     Inconclusive,
@@ -111,6 +111,55 @@ def test_what_is_verified_stays_when_the_journal_cannot_be_told(case, monkeypatc
     assert applied(case) == ["0001_base"]
     (done,) = recover.recover(case.address, (), locks=LockSettings(), say=print, clock=lambda: datetime.now(UTC))
     assert done.ended == "done"
+
+
+def test_rolling_back_that_does_not_end_is_not_called_as_before(case, monkeypatch):
+    from wedsync_db.migrate import roll_back
+
+    def stuck(*_, **__):
+        raise TargetHeld("its backend does not end")
+
+    lay_base(case)
+    deploy()
+    case.migration("0002_fine", "create table public.fine (id int);", "drop table public.fine;")
+    planted(case, 3)
+    monkeypatch.setattr(roll_back, "roll_back", stuck)
+    with once_backed_up(case, switch_on):
+        state = deploy("case_each")
+    assert (state.name, error_of(state).exit_code) == ("RollbackFailed", 5)
+    assert "planted" in error_of(state).message
+    assert "recover case_each" in error_of(state).hint
+    assert applied(case) == ["0001_base", "0002_fine"]
+
+
+END_OUR_LOCK = (
+    "perform pg_terminate_backend(pid) from pg_stat_activity "
+    "where datname = current_database() and application_name = 'wedsync-db/deploy'; perform pg_sleep(0.2);"
+)
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_runner_without_its_lock_undoes_unless_somebody_took_over(case, monkeypatch, taken):
+    from wedsync_db.migrate import recover
+
+    def held(*_, **__):
+        raise TargetHeld("the target is held")
+
+    lay_base(case)
+    deploy()
+    case.migration("0002_fine", "create table public.fine (id int);", "drop table public.fine;")
+    planted(case, 3, END_OUR_LOCK)
+
+    def afterwards(case):
+        switch_on(case)
+        if taken:
+            monkeypatch.setattr(recover, "recover", held)
+
+    with once_backed_up(case, afterwards):
+        state = deploy("case_each")
+    assert "our lock on the target is gone" in error_of(state).message
+    assert error_of(state).exit_code == (5 if taken else 1)
+    assert applied(case) == (["0001_base", "0002_fine"] if taken else ["0001_base"])
 
 
 def test_what_cannot_be_undone_waits_for_a_person(case):

@@ -9,8 +9,9 @@ import pytest
 
 from tests.support.deployed import QUICK, Deployed
 from tests.support.majors import every_major
-from wedsync_db.errors import Displaced, PersonNeeded, Unreachable
+from wedsync_db.errors import Displaced, MigrationFailed, PersonNeeded, Unreachable
 from wedsync_db.migrate import journal
+from wedsync_db.migrate import roll_back as rolling_back
 from wedsync_db.migrate.roll_back import roll_back
 from wedsync_db.model import DeploymentStatus, Licence, RolledBack
 from wedsync_db.postgres.session import session
@@ -160,11 +161,22 @@ def test_locks_not_to_be_had_leave_it_open_for_recover(target):
     with session(target.address, "reader", autocommit=False) as reader:
         reader.execute("select from public.t1")
         with pytest.raises(PersonNeeded) as caught:
-            undo(target, locks=LockSettings(poll_seconds=0.05, lock_timeout_ms=20, attempts=1))
+            undo(target, locks=LockSettings(poll_seconds=0.05, lock_timeout_ms=20, attempts=1, roll_back_seconds=0))
     assert caught.value.at_risk == ()
     assert "waits for locks" in caught.value.message
     assert target.status() == "running"
     as_before(target, undo(target))
+
+
+def test_a_deadlock_leaves_it_open_for_recover_too(target, monkeypatch):
+    def deadlock(*_, **__):
+        raise MigrationFailed("deadlock detected", sqlstate="40P01")
+
+    three(target, only=1)
+    monkeypatch.setattr(rolling_back, "revert_in_session", deadlock)
+    with pytest.raises(PersonNeeded, match="0001_t1 is still applied"):
+        undo(target)
+    assert target.status() == "running"
 
 
 def test_a_displaced_runner_rolls_nothing_back(target):
@@ -333,6 +345,6 @@ def test_a_file_that_was_reverted_is_not_half_done(target):
     with session(target.address, "reader", autocommit=False) as reader:
         reader.execute("select from public.t1")
         with pytest.raises(PersonNeeded):
-            undo(target, locks=LockSettings(poll_seconds=0.05, lock_timeout_ms=20, attempts=1))
+            undo(target, locks=LockSettings(poll_seconds=0.05, lock_timeout_ms=20, attempts=1, roll_back_seconds=0))
     assert target.applied() == ["0001_t1"]
     as_before(target, undo(target))

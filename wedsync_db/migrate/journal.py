@@ -289,5 +289,5 @@ def _key(deployment: Deployment) -> dict[str, Any]:
 def _displaced(deployment: Deployment) -> Displaced:
     return Displaced(
         f"another runner took over deployment {deployment.id} (we are of epoch {deployment.epoch})",
-        hint="Nothing was committed. Look at `status`.",
+        hint="Nothing more was committed. Look at `status`.",
     )

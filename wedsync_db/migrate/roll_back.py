@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
-from wedsync_db.errors import LockTimeout, PersonNeeded, Unreachable
+from wedsync_db.errors import MigrationFailed, PersonNeeded, Unreachable
 from wedsync_db.migrate import at_risk, debris, journal, ledger
 from wedsync_db.migrate.acquire import Say
 from wedsync_db.migrate.execute import NO_WATCH
@@ -102,7 +102,7 @@ def _climb(ladder: _Ladder) -> RolledBack:
                 _revert(ladder, migration_id)
         except PersonNeeded as error:
             raise _stopped(connection, ladder, error) from None
-        except LockTimeout as error:
+        except MigrationFailed as error:  # a lock was not to be had, or a deadlock: all else is PersonNeeded by now
             raise _later(connection, ladder, error) from None
         return _close(connection, ladder, cleaned.indexes)
 
@@ -198,7 +198,7 @@ def _stopped(connection: psycopg.Connection, ladder: _Ladder, error: PersonNeede
     return PersonNeeded(message, hint=hint, at_risk=error.at_risk)
 
 
-def _later(connection: psycopg.Connection, ladder: _Ladder, error: LockTimeout) -> PersonNeeded:
+def _later(connection: psycopg.Connection, ladder: _Ladder, error: MigrationFailed) -> PersonNeeded:
     """Nothing would be lost, but the locks were not to be had: the deployment stays open, and `recover` tries again."""
     message = f"rolling back waits for locks: {error.message}; {_state(connection, ladder.run.deployment)}"
     return PersonNeeded(message, hint="Nobody has to decide: run `recover` when the others have finished.")

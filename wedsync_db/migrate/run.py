@@ -77,7 +77,7 @@ def require_ours(connection: psycopg.Connection, run: Run) -> None:
     """Raise Displaced unless our lock session still holds the target."""
     if run.lock_pid is not None and not held_by(connection, run.lock_pid):
         raise Displaced(
-            "our lock on the target is gone: its session was ended; nothing was committed",
+            "our lock on the target is gone: its session was ended; nothing more was committed",
             hint="Look at `status`, then run `recover`.",
         )
 
