@@ -12,7 +12,6 @@ from tasks.running import say, step
 from wedsync_db.errors import Displaced, Inconclusive, PersonNeeded, WedsyncError
 from wedsync_db.installation import this_installation
 from wedsync_db.migrate import roll_back as rolling_back
-from wedsync_db.migrate.files import read_migrations
 from wedsync_db.model import DeploymentStatus, Opened, Outcome, Proof, RolledBack
 from wedsync_db.report.errors import unexpected
 from wedsync_db.report.outcome import outcome_line
@@ -26,15 +25,13 @@ def roll_back(environment: EnvironmentName, proof: Proof, opened: Opened, lock_p
         PersonNeeded: going back would lose something; says what.
     """
     installation = this_installation()
-    settings = installation.environment(environment)
-    migrations, _ = read_migrations(settings.migrations)
     with installation.target(environment) as address:
         return rolling_back.roll_back(
             address,
             opened.deployment,
-            migrations,
+            proof.plan.pending,  # as rehearsed, whatever became of the files since
             proof.rehearsal.proofs,
-            locks=settings.locks,
+            locks=installation.environment(environment).locks,
             say=say,
             lock_pid=lock_pid,
             before=opened.before,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 
 import pytest
@@ -111,6 +112,20 @@ def test_what_is_verified_stays_when_the_journal_cannot_be_told(case, monkeypatc
     assert applied(case) == ["0001_base"]
     (done,) = recover.recover(case.address, (), locks=LockSettings(), say=print, clock=lambda: datetime.now(UTC))
     assert done.ended == "done"
+
+
+def test_files_that_go_away_meanwhile_are_not_needed_to_roll_back(case, monkeypatch):
+    from tasks import migrate
+
+    lay_base(case)
+    deploy()
+    case.migration("0002_fine", "create table public.fine (id int);", "drop table public.fine;")
+    planted(case, 3)
+    monkeypatch.setattr(migrate, "_ask_again", lambda *_: shutil.rmtree(case.folder / "migrations", ignore_errors=True))
+    with once_backed_up(case, switch_on):
+        state = deploy("case_each")
+    assert state.name == "RolledBack", state.message
+    assert case.rows("select id from wedsync_db.ledger") == [("0001_base",)]
 
 
 def test_rolling_back_that_does_not_end_is_not_called_as_before(case, monkeypatch):
