@@ -14,7 +14,7 @@ from tasks.names import EnvironmentName
 from tasks.plan import is_still_true, read_plan
 from tasks.recover import recover, recover_afterwards
 from tasks.rehearse import rehearse
-from tasks.report import nothing_to_do, report_success
+from tasks.report import nothing_to_do, report_failure, report_success
 from tasks.roll_back import roll_back_and_report
 from tasks.turns import announced_deployment, held_target
 from wedsync_db.errors import Refused
@@ -32,10 +32,11 @@ def _run_name() -> str:
     flow_run_name=_run_name,
     retries=0,
     persist_result=False,
+    on_failure=[report_failure],
     on_crashed=[recover_afterwards],
     on_cancellation=[recover_afterwards],
 )
-def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[str, ...] = ()) -> State[object] | str:
+def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[str, ...] = ()) -> State[object]:
     """Bring an environment's database to the newest migration, or leave it as it was.
 
     A fresh backup is restored into a scratch server, which proves the backup; on copies of it every pending migration
@@ -43,8 +44,10 @@ def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[str
 
     Args:
         environment: The target, as environments.toml names it.
-        yes: Approve the plan in advance, where the environment asks for an approval.
-        overrides: Guard rules to override, each as RULE=REASON. They are recorded.
+        yes: Approve the plan in advance. Without it a deployment to an environment that asks for an approval ends after
+            the rehearsal and changes nothing.
+        overrides: Guard rules to override, each as RULE=REASON, for example freeze=agreed with the on-call engineer.
+            They are recorded.
     """
     with announced_deployment(environment):
         recover(environment)
@@ -64,7 +67,7 @@ def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[str
         )
 
 
-def _carry_out(environment: EnvironmentName, proof: Proof, overrides: tuple[str, ...]) -> State[object] | str:
+def _carry_out(environment: EnvironmentName, proof: Proof, overrides: tuple[str, ...]) -> State[object]:
     """Touch the target: everything or nothing."""
     ask_guard(environment, "migrate", overrides=overrides, predicted_seconds=proof.predicted_seconds)
     with held_target(environment) as lock:

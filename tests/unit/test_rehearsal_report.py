@@ -110,7 +110,8 @@ def test_of_many_statements_the_ones_that_matter_are_shown():
     assert len(shown) == 20
     assert (shown[0], shown[-1]) == ("0002_seats:1", "0002_seats:999")
     assert all(s.startswith("0002_seats:2") for s in shown[1:-1])
-    assert "reads app.guest (1,000 rows)" in text
+    assert "- 0002_seats:1 reads all 1,000 rows of `app.guest`" in text
+    assert "- 0002_seats:999 **rewrites** `app.guest`" in text
     assert "112 quicker statements left out." in text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from wedsync_db.model import Plan, Severity
+from wedsync_db.model import Finding, Plan, Severity
 
 _UNIT = 1024
 _SECOND = 1000  # milliseconds
@@ -66,31 +66,26 @@ def plan_markdown(plan: Plan, environment: str) -> str:
             for position, m in enumerate(plan.pending, 1)
         ),
     )
-    findings = table(
-        ("", "where", "finding", "what to do"),
-        (
-            (
-                "**error**" if f.severity is Severity.ERROR else f.severity.value,
-                f"{f.migration or ''}{f':{f.line}' if f.line else ''}",
-                f.message,
-                f.hint,
-            )
-            for f in plan.findings
-        ),
-    )
-    found = ["\n## Findings\n", findings] if plan.findings else []
-    return "\n".join([title, *([pending] if plan.pending else []), *found])
+    parts = [title, *([pending] if plan.pending else [])]
+    if plan.findings:
+        parts += ["\n## Findings\n", *(_finding_line(f) for f in plan.findings)]
+    return "\n".join(parts)
 
 
 def _plan_headline(plan: Plan, environment: str) -> str:
     errors = sum(f.severity is Severity.ERROR for f in plan.findings)
     if errors:
         return f"{environment}: refused, {counted(errors, 'error')} in the files"
-    return (
-        f"{environment}: {counted(len(plan.pending), 'migration')} to deploy"
-        if plan.pending
-        else f"{environment}: nothing to do"
-    )
+    todo = f"{counted(len(plan.pending), 'migration')} to deploy" if plan.pending else "nothing to do"
+    return f"{environment}: {todo}"
+
+
+def _finding_line(finding: Finding) -> str:
+    """A line of a list, which the browser wraps; a cell of a table it does not."""
+    where = f"{finding.migration or ''}{f':{finding.line}' if finding.line else ''}"
+    weight = f"**{finding.severity}**" if finding.severity is Severity.ERROR else str(finding.severity)
+    hint = f" → {untagged(finding.hint)}" if finding.hint else ""
+    return f"- {weight}{f' `{where}`' if where else ''}: {untagged(finding.message)}{hint}".replace("\n", " ")
 
 
 def _cell(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from wedsync_db.model import HeldLock, Licence, MigrationProof, Plan, Rehearsal, TracedStatement
-from wedsync_db.report.markdown import counted, duration, size, table
+from wedsync_db.report.markdown import counted, duration, size, table, untagged
 
 # who waits for a lock of each mode (PostgreSQL's manual, table 13.2), the worst first
 _WAITING: Mapping[str, str] = {
@@ -100,25 +100,30 @@ def _severity(item: tuple[MigrationProof, HeldLock]) -> tuple[int, float, str]:
 
 
 def _licences(rehearsal: Rehearsal, plan: Plan) -> str:
-    return table(
-        ("migration", "undo", "up", "down", "WAL", "why not"),
-        (_licence(m.id, rehearsal.proof(m.id)) for m in plan.pending),
+    """Reasons stand below: a cell is not wrapped in the browser, and a long one pushes the rest out of sight."""
+    rows = table(
+        ("migration", "undo", "up", "down", "WAL"), (_licence(m.id, rehearsal.proof(m.id)) for m in plan.pending)
     )
+    reasons = [f"- {p.migration}: {untagged('; '.join(p.reasons))}" for p in rehearsal.proofs if p.reasons]
+    return "\n\n".join([rows, *(["\n".join(reasons)] if reasons else [])])
 
 
 def _licence(migration: str, proof: MigrationProof | None) -> tuple[str, ...]:
     if proof is None:
-        return (migration, "**no**", "–", "–", "–", "not rehearsed")
+        return (migration, "**no**, not rehearsed", "–", "–", "–")
     down = "–" if proof.seconds_down is None else duration(proof.seconds_down)
-    up, wal = duration(proof.seconds_up), size(proof.wal_bytes)
-    return (migration, _LICENCES[proof.licence], up, down, wal, "; ".join(proof.reasons) or "–")
+    return (migration, _LICENCES[proof.licence], duration(proof.seconds_up), down, size(proof.wal_bytes))
 
 
 def _statements(rehearsal: Rehearsal) -> str:
     shown = _worth_a_look(rehearsal.statements)
-    rows = table(("where", "statement", "took", "rows", "WAL", "goes through whole tables"), map(_statement, shown))
-    left = len(rehearsal.statements) - len(shown)
-    return f"{rows}\n\n{counted(left, 'quicker statement')} left out." if left else rows
+    parts = [table(("where", "statement", "took", "rows", "WAL"), map(_statement, shown))]
+    whole = [line for s in shown for line in _whole_tables(s)]
+    if whole:
+        parts.append("\n".join(whole))
+    if len(shown) < len(rehearsal.statements):
+        parts.append(f"{counted(len(rehearsal.statements) - len(shown), 'quicker statement')} left out.")
+    return "\n\n".join(parts)
 
 
 def _worth_a_look(statements: Sequence[TracedStatement]) -> list[TracedStatement]:
@@ -129,16 +134,15 @@ def _worth_a_look(statements: Sequence[TracedStatement]) -> list[TracedStatement
 
 
 def _statement(s: TracedStatement) -> tuple[str, ...]:
-    whole = [f"**rewrites {', '.join(s.rewrites)}**"] if s.rewrites else []
-    whole += [f"reads {relation} ({counted(tuples, 'row')})" for relation, tuples in s.scans]
-    return (
-        f"{s.migration}:{s.line}",
-        f"`{_short(s.sql)}`",
-        duration(s.seconds),
-        f"{s.rows:,}" if s.rows else "–",
-        size(s.wal_bytes),
-        "; ".join(whole) or "–",
-    )
+    rows = f"{s.rows:,}" if s.rows else "–"
+    return (f"{s.migration}:{s.line}", f"`{_short(s.sql)}`", duration(s.seconds), rows, size(s.wal_bytes))
+
+
+def _whole_tables(s: TracedStatement) -> list[str]:
+    lines = [f"- {s.migration}:{s.line} **rewrites** `{relation}`" for relation in s.rewrites]
+    return lines + [
+        f"- {s.migration}:{s.line} reads all {counted(n, 'row')} of `{relation}`" for relation, n in s.scans
+    ]
 
 
 def _short(sql: str) -> str:
