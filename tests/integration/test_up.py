@@ -39,7 +39,6 @@ def stop_once_the_worker_works(log: Path) -> None:
 
 @pytest.mark.timeout(300)  # a server, five programs of Prefect's, each of which imports all of it
 def test_up_serves_the_deployments_until_it_is_told_to_stop(case, port, monkeypatch):
-    monkeypatch.delenv("WEDSYNC_ENVIRONMENTS")  # prefect.yaml speaks of the checkout's own
     said, seen = [], []
 
     def say(line):
@@ -57,7 +56,7 @@ def test_up_serves_the_deployments_until_it_is_told_to_stop(case, port, monkeypa
     assert seen == [200]
     assert said[-1] == "stopping …"
     assert signal.getsignal(signal.SIGTERM) is before
-    assert serving._free(port) == port, "nothing listens there any more"
+    serving._require_free(port)  # nothing listens there any more
     assert "Worker 'local' started" in log.read_text()
     assert "Traceback" not in log.read_text()
 
@@ -68,6 +67,28 @@ def test_port_in_use_is_refused_before_anything_starts(case, port):
         other.listen()
         with pytest.raises(Refused, match=f"port {port} is in use"):
             serving.up(arguments(port), case.installation)
+
+
+def test_second_up_of_an_installation_is_refused_whatever_its_port(case, port):
+    with serving._the_only_one(case.installation.home, "http://127.0.0.1:4200"):
+        with pytest.raises(Refused, match=r"served already: http://127\.0\.0\.1:4200"):
+            serving.up(arguments(port), case.installation)
+    with serving._the_only_one(case.installation.home, "next"):
+        pass
+
+
+def test_parts_of_a_killed_up_keep_the_next_one_out(case):
+    home = case.installation.home
+    with serving._the_only_one(home, "first") as lock:
+        part = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=(lock,))
+    try:
+        with pytest.raises(Refused, match="served already: first"), serving._the_only_one(home, "second"):
+            pass
+    finally:
+        part.kill()
+        part.wait()
+    with serving._the_only_one(home, "third"):
+        pass
 
 
 def program(code: str) -> subprocess.Popen[bytes]:
@@ -116,10 +137,37 @@ def test_part_that_does_not_stop_is_killed(monkeypatch, tmp_path):
     )
     monkeypatch.setattr(serving, "_command", lambda _arguments: [sys.executable, "-c", stubborn])
     log = tmp_path / "x.log"
-    with serving._program(("x",), os.environ, log, tmp_path) as process:
+    with (
+        (tmp_path / "kept").open("w") as kept,
+        serving._program(("x",), os.environ, log, tmp_path, kept.fileno()) as process,
+    ):
         while "up" not in log.read_text():
             assert process.poll() is None
     assert process.returncode == -signal.SIGKILL
+
+
+def test_impatience_kills_the_part_that_takes_its_time(monkeypatch, tmp_path):
+    def impatient(self, timeout=None):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(serving, "_command", lambda _arguments: [sys.executable, "-c", "import time; time.sleep(60)"])
+    with (tmp_path / "kept").open("w") as kept:
+        with serving._program(("x",), os.environ, tmp_path / "x.log", tmp_path, kept.fileno()) as process:
+            monkeypatch.setattr(subprocess.Popen, "wait", impatient)
+    assert process.returncode is not None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_stop_of_a_service_and_a_closed_terminal_count_as_interrupts(number):
+    with pytest.raises(KeyboardInterrupt), serving._interruptible():
+        os.kill(os.getpid(), number)
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with serving._interruptible():
+            assert signal.getsignal(number) is signal.SIG_IGN, "nohup's wish"
+    finally:
+        signal.signal(number, before)
 
 
 def test_embedded_servers_that_exist_are_started_before_their_runs(case):

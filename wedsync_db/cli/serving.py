@@ -17,9 +17,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from wedsync_db.cli import served_runs
 from wedsync_db.cli.answer import Answer
 from wedsync_db.cli.terminal import say
 from wedsync_db.errors import Refused, WedsyncError
+from wedsync_db.filelock import lock_file, try_alone
+from wedsync_db.home import Home
 from wedsync_db.installation import Installation
 from wedsync_db.postgres.cluster import embedded, embedded_exists
 from wedsync_db.redact import redact
@@ -27,62 +30,87 @@ from wedsync_db.redact import redact
 POOL = "wedsync-db"
 _LOOPBACK = "127.0.0.1"
 _START_SECONDS = 90
-_STOP_SECONDS = 15  # the worker is given this long to let its runs record where they are
+_STOP_SECONDS = 15
 _POLL_SECONDS = 0.2
 
 
 def up(arguments: argparse.Namespace, installation: Installation) -> Answer:
-    """Start everything, print the address, and stop everything when interrupted.
+    """Start everything, print the address, and stop everything when interrupted, runs that are under way first.
 
     Raises:
-        Refused: the port is in use.
-        WedsyncError: a part does not start; says which log tells why.
+        Refused: the port is in use, or this installation is served already.
+        WedsyncError: a part does not start or ends by itself; says which log tells why.
     """
-    home = installation.home.ensure()
-    address = f"http://{_LOOPBACK}:{_free(arguments.port)}"
-    environ = {**os.environ, "PREFECT_HOME": str(home.prefect), "PREFECT_API_URL": f"{address}/api", **_QUIET}
+    home, checkout = installation.home.ensure(), installation.checkout
+    address = f"http://{_LOOPBACK}:{arguments.port}"
+    api = f"{address}/api"
+    environ = {**os.environ, "PREFECT_HOME": str(home.prefect), "PREFECT_API_URL": api, **_QUIET}
     with ExitStack() as stack:
-        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _interrupt))
+        stack.enter_context(_interruptible())
+        only = stack.enter_context(_the_only_one(home, address))
+        _require_free(arguments.port)
         for major in _majors(installation):
             stack.enter_context(embedded(home, major))  # so that a run does not have to start its server
         say("starting the Prefect server …")
         server = ("server", "start", "--host", _LOOPBACK, "--port", str(arguments.port))
-        serving = stack.enter_context(_program(server, environ, home.prefect / "server.log", installation.checkout))
-        _wait_for(f"{address}/api/health", serving, home.prefect / "server.log")
-        say("registering the work pool and the deployments …")
-        if _run(("work-pool", "inspect", POOL), environ, installation.checkout).returncode:
-            _must(("work-pool", "create", POOL, "--type", "process"), environ, installation.checkout)
-        _must(("--no-prompt", "deploy", "--all"), environ, installation.checkout)
+        serving = stack.enter_context(_program(server, environ, home.prefect / "server.log", checkout, only))
+        _wait_for(f"{api}/health", serving, home.prefect / "server.log")
+        _register(environ, checkout)
+        served_runs.settle(api, POOL, installation)
         worker = ("worker", "start", "--pool", POOL, "--type", "process", "--name", "local")
-        working = stack.enter_context(_program(worker, environ, home.prefect / "worker.log", installation.checkout))
+        working = stack.enter_context(_program(worker, environ, home.prefect / "worker.log", checkout, only))
         say(f"Prefect UI: {address}\nlogs: {home.prefect}/server.log, worker.log\nCtrl-C stops server and worker.")
         ended = _watch({"server": serving, "worker": working})
-    if ended:
-        raise WedsyncError(f"the Prefect {ended} ended by itself", hint=f"Its last words: {home.prefect}/{ended}.log")
+        if ended:
+            log = home.prefect / f"{ended}.log"
+            raise WedsyncError(f"the Prefect {ended} ended by itself", hint=f"Its last words: {log}")
+        served_runs.cancel(api, POOL)
     return Answer("stopped", {"stopped": True})
+
+
+@contextmanager
+def _the_only_one(home: Home, address: str) -> Iterator[int]:
+    """Be the only `up` of this state folder: a second one would take the runs of the first for abandoned.
+
+    Yields the lock, which server and worker inherit: while one of them lives, a killed `up` counts as running.
+
+    Raises:
+        Refused: there is another.
+    """
+    file = home.prefect / "up"
+    with lock_file(file) as descriptor:
+        if not try_alone(descriptor):
+            raise Refused(
+                f"this installation is served already: {file.read_text()}",
+                hint="Stop that `up` first; if it was killed, end the Prefect server and worker it left.",
+            )
+        file.write_text(address)
+        yield descriptor
+
+
+def _register(environ: Mapping[str, str], checkout: Path) -> None:
+    """Make the work pool, if there is none, and make or renew the deployments."""
+    say("registering the work pool and the deployments …")
+    if _run(("work-pool", "inspect", POOL), environ, checkout).returncode:
+        _must(("work-pool", "create", POOL, "--type", "process"), environ, checkout)
+    _must(("--no-prompt", "deploy", "--all"), environ, checkout)
 
 
 _QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
-    # a lease in memory outlives its holder and blocks the deployment until the server is restarted
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "wedsync_db",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 
 
-def _free(port: int) -> int:
+def _require_free(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_LOOPBACK, port))
         except OSError:
-            raise Refused(
-                f"port {port} is in use on this machine",
-                hint="Another `up` may be running. `up --port N` takes another port.",
-            ) from None
-    return port
+            raise Refused(f"port {port} is in use on this machine", hint="`up --port N` takes another port.") from None
 
 
 def _majors(installation: Installation) -> set[int]:
@@ -96,7 +124,7 @@ def _command(arguments: tuple[str, ...]) -> list[str]:
 
 @contextmanager
 def _program(
-    arguments: tuple[str, ...], environ: Mapping[str, str], log: Path, checkout: Path
+    arguments: tuple[str, ...], environ: Mapping[str, str], log: Path, checkout: Path, inherited: int
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A part of Prefect in a session of its own, so that Ctrl-C reaches us alone and we end it in order."""
     with log.open("ab") as output:
@@ -108,6 +136,7 @@ def _program(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=(inherited,),
         )
     try:
         yield process
@@ -115,7 +144,7 @@ def _program(
         process.send_signal(signal.SIGINT)
         try:
             process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):  # an impatient second Ctrl-C
             process.kill()
             process.wait()
 
@@ -165,6 +194,18 @@ def _watch(parts: Mapping[str, subprocess.Popen[bytes]]) -> str | None:
     except KeyboardInterrupt:
         say("stopping …")
         return None
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a service manager's stop and a terminal that is closed end us as Ctrl-C does, unless `nohup` forbade it."""
+    signals = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _interrupt) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(_number: int, _frame: object) -> None:
