@@ -20,6 +20,7 @@ class Api:
     runs: list[dict] = field(default_factory=list)
     polls: int = 1
     told: list[tuple[str, str, str]] = field(default_factory=list)
+    busy: int = 0  # answers 503 so often first
     url: str = ""
 
     def answer(self, path: str, body: dict) -> object:
@@ -39,8 +40,9 @@ def api():
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            reply = json.dumps(api.answer(self.path, body)).encode()
-            self.send_response(200)
+            api.busy -= 1
+            reply = b"" if api.busy >= 0 else json.dumps(api.answer(self.path, body)).encode()
+            self.send_response(503 if api.busy >= 0 else 200)
             self.end_headers()
             self.wfile.write(reply)
 
@@ -80,6 +82,18 @@ def test_runs_are_cancelled_and_waited_for(api, said):
     assert api.told == [("r1", "CANCELLING", "`up` was stopped")]
     assert len(said) == 1
     assert "cancelling deploy-case" in said[0]
+
+
+def test_server_whose_database_is_locked_is_asked_again(api, said):
+    api.runs, api.busy = [run()], 3
+    served_runs.cancel(api.url, "pool")
+    assert api.told == [("r1", "CANCELLING", "`up` was stopped")]
+
+
+def test_server_whose_database_stays_locked_stops_nothing(api, said):
+    api.runs, api.busy = [run()], 10_000
+    served_runs.cancel(api.url, "pool")
+    assert said == ["the Prefect server could not be asked about its runs: HTTPError"]
 
 
 def test_what_does_not_end_in_time_is_told_with_the_way_out(api, said, monkeypatch):

@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from wedsync_db.cli.changing import recover
@@ -27,6 +29,7 @@ _UNDER_WAY = ("PENDING", "RUNNING", "CANCELLING")
 _CANCEL_SECONDS = 60.0  # Prefect kills a run 30 s after it was told to end, and then its hook undoes what is left
 _POLL_SECONDS = 0.5
 _REPLY_SECONDS = 10.0
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,17 @@ def _tell(api: str, run: Run, state: str, message: str) -> None:
 
 
 def _post(url: str, body: object) -> Any:
+    """Ask, and ask again while the server's SQLite is locked, which it says with 503."""
     request = urllib.request.Request(  # noqa: S310 our own server on loopback
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=_REPLY_SECONDS) as reply:  # noqa: S310
-        return json.load(reply)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with urllib.request.urlopen(request, timeout=_REPLY_SECONDS) as reply:  # noqa: S310
+                return json.load(reply)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or attempt == _ATTEMPTS:
+                raise
+            error.close()
+            time.sleep(_POLL_SECONDS)
+    raise AssertionError  # the last attempt returned or raised
