@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from wedsync_db.cli.answer import Answer
-from wedsync_db.errors import Unreachable, WedsyncError
+from wedsync_db.errors import Inconclusive, Unreachable, WedsyncError
 from wedsync_db.installation import Installation
 from wedsync_db.postgres.session import session
+from wedsync_db.report.errors import unexpected
 
 _SETTINGS = {
     "PREFECT_LOGGING_SETTINGS_PATH": str(Path(__file__).with_name("logging.yml")),
@@ -22,6 +24,7 @@ _SETTINGS = {
     "PREFECT_CLI_PROMPT": "false",
     "DO_NOT_TRACK": "1",
 }
+_LOST = "`status` says where the deployment stands; `recover` finishes or undoes what was left."
 
 
 def deploy(arguments: argparse.Namespace, installation: Installation) -> Answer:
@@ -47,20 +50,44 @@ def run(call: Callable[[], Any]) -> Answer:
 
     Raises:
         WedsyncError: what the flow ended with, or that it ended by something else.
+        Inconclusive: Prefect lost the run.
         Unreachable: the Prefect API that is configured does not answer.
     """
+    from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     # joining the heartbeat's thread costs each run a second, and nobody watches a run of the command line for it
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), _saying_that_there_is_no_api():
-        state = call()
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags("wedsync-db"):
+        _start_api()
+        state = _end_of(call)
     result = state.result(raise_on_failure=False)
     if isinstance(result, WedsyncError):
         raise result
     if not state.is_completed():
-        hint = "`recover` finishes or undoes what it left."
-        raise WedsyncError(f"the run ended as {state.name}: {state.message}", hint=hint)
+        raise Inconclusive(f"the run ended as {state.name}: {state.message}", hint=_LOST)
     return Answer("", {"state": state.name, "result": str(result)})
+
+
+def _start_api() -> None:
+    """Start the temporary server, if the run needs one, deaf to Ctrl-C: the run still has to tell it how it ended."""
+    from prefect.client.orchestration import get_client
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child inherits it
+    try:
+        get_client(sync_client=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _end_of(call: Callable[[], Any]) -> Any:
+    """The run's final state. When Prefect itself fails, at the run's end perhaps, it is not known how far it came."""
+    try:
+        with _saying_that_there_is_no_api():
+            return call()
+    except WedsyncError:
+        raise
+    except Exception as error:  # noqa: BLE001 whatever Prefect raises
+        raise Inconclusive(f"the run was lost: {unexpected(error).message}", hint=_LOST) from None
 
 
 @contextmanager

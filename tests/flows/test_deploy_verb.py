@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 from flows.__main__ import main
 from tests.support.broken import lay_base, once_backed_up, switch_on
 from tests.support.case import PASSWORD, write_settings
+from wedsync_db.errors import Inconclusive
 from wedsync_db.installation import CHECKOUT
 
 
@@ -150,7 +152,29 @@ def test_prefect_api_that_does_not_answer():
         run(without_api)
 
     def broken():
-        raise RuntimeError("anything else")
+        raise RuntimeError("row of nobody")
 
-    with pytest.raises(RuntimeError, match="anything else"):
+    with pytest.raises(Inconclusive, match="the run was lost: unexpected RuntimeError at"):
         run(broken)
+
+
+def test_ctrl_c_ends_the_run_and_not_its_prefect_server_before_it(case):
+    """As a terminal sends it: to us and to all that we started."""
+    lay_base(case)
+    environ = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    command = [sys.executable, "-m", "flows", "deploy", "case"]
+    process = subprocess.Popen(
+        command, cwd=CHECKOUT, env=environ, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        said: list[str] = []
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("plan:"):
+                os.killpg(process.pid, signal.SIGINT)
+        assert process.wait() == 130, said
+    finally:
+        process.kill()
+        process.stderr.close()
+    assert "interrupted; `status` says where things stand" in said[-1]
+    assert not any("API" in line for line in said), said
