@@ -3,6 +3,7 @@
 import fcntl
 import os
 import subprocess
+import time
 from dataclasses import replace
 
 import pytest
@@ -132,7 +133,10 @@ def test_a_line_break_in_a_setting_is_refused(address):
 
 def test_a_program_that_ignores_its_leash_is_killed(address, tmp_path, monkeypatch):
     monkeypatch.setattr("wedsync_db.backup.client._LEASH_SECONDS", 0.2)
-    with running(["sh", "-c", "trap '' TERM; sleep 60"], address, "test") as client:
+    deaf = tmp_path / "deaf"
+    with running(["sh", "-c", f"trap '' TERM; touch {deaf}; sleep 60"], address, "test") as client:
+        while not deaf.exists():  # before that it would still listen
+            time.sleep(0.01)
         group = client.process.pid
     assert client.process.returncode == -9
     assert subprocess.run(["pgrep", "-r", "R,S,D", "-g", str(group)], check=False).returncode == 1

@@ -37,6 +37,7 @@ def stop_once_the_worker_works(log: Path) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(300)  # a server, five programs of Prefect's, each of which imports all of it
 def test_up_serves_the_deployments_until_it_is_told_to_stop(case, port, monkeypatch):
     said, seen = [], []

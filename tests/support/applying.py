@@ -25,7 +25,7 @@ from wedsync_db.postgres.session import Address, session
 from wedsync_db.settings import LockSettings
 
 # budgets that a test can wait for
-QUICK = LockSettings(poll_seconds=0.3, lock_timeout_ms=50, attempts=2, statement_timeout_ms=20_000)
+QUICK = LockSettings(poll_seconds=0.3, lock_timeout_ms=50, attempts=2, statement_timeout_ms=20_000, roll_back_seconds=0)
 
 
 @dataclass

@@ -20,7 +20,9 @@ from wedsync_db.postgres.content import measure, tables
 from wedsync_db.postgres.session import Address, session
 from wedsync_db.settings import LockSettings
 
-QUICK = LockSettings(poll_seconds=0.2, lock_timeout_ms=100, attempts=2, statement_timeout_ms=20_000)
+QUICK = LockSettings(
+    poll_seconds=0.2, lock_timeout_ms=100, attempts=2, statement_timeout_ms=20_000, roll_back_seconds=0
+)
 
 
 @dataclass
