@@ -60,7 +60,8 @@ def recover_afterwards(flow: Flow, flow_run: FlowRun, state: State) -> None:  # 
 def _recover(environment: str, say: Callable[[str], None]) -> tuple[Recovery, ...]:
     installation = this_installation()
     settings = installation.environment(environment)
-    sweep_scratch(installation.home.scratch)  # copies of the data must not outlive a killed rehearsal
     migrations, _ = read_migrations(settings.migrations)
     with installation.target(environment) as address:
-        return recovering.recover(address, migrations, locks=settings.locks, say=say, clock=lambda: datetime.now(UTC))
+        done = recovering.recover(address, migrations, locks=settings.locks, say=say, clock=lambda: datetime.now(UTC))
+    sweep_scratch(installation.home.scratch)  # copies of the data must not outlive a killed rehearsal
+    return done

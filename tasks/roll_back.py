@@ -56,9 +56,16 @@ def roll_back_and_report(
         return _half_way(environment, problem, stuck)
     outcome = Outcome(environment, opened.deployment, proof, rolled_back=undone, problem=problem)
     report(environment, outcome)
+    return Failed(name="RolledBack", message=outcome_line(outcome), data=_known_now(outcome, undone, error))
+
+
+def _known_now(outcome: Outcome, undone: RolledBack, error: Exception) -> Exception:
+    """The error a rolled back deployment ends with: only a catalog that is as before may be called so."""
+    if not undone.fingerprints_equal:
+        hint = "Somebody else changed this schema meanwhile: find out who, then deploy again."
+        return PersonNeeded(outcome_line(outcome), hint=hint, at_risk=(undone.message,))
     # what was not known is known now: everything is as before
-    known = WedsyncError(outcome_line(outcome)) if isinstance(error, Inconclusive) else error
-    return Failed(name="RolledBack", message=outcome_line(outcome), data=known)
+    return WedsyncError(outcome_line(outcome)) if isinstance(error, Inconclusive) else error
 
 
 def _half_way(environment: EnvironmentName, problem: str, stuck: WedsyncError) -> State[object]:

@@ -215,8 +215,9 @@ class MigrationProof:
 
     `locks` are what production takes first, in that order: pre-existing tables only, strongest mode each.
     `created_content` is the content after `up` of each table the migration created: relation → (rows, hash).
-    `change` is what `up` alone did to the catalog, and `revert_sha256` the SHA-256 of the revert script that was run: on
-    the target that script and no other must undo exactly that change. Where either is missing no revert runs unattended.
+    `change` is what `up` alone did to the catalog, and `revert_sha256` the SHA-256 of the revert script that was run:
+    on the target that script and no other must undo exactly that change. Where either is missing no revert runs
+    unattended.
     """
 
     migration: str

@@ -45,7 +45,7 @@ class Run:
     rng: random.Random
 
 
-class CommitLost(Exception):  # noqa: N818 - not an error an operator meets: `apply` finds out the truth
+class CommitLost(Exception):
     """The session was lost in COMMIT: whether it happened is for a new session to find out."""
 
 

@@ -30,7 +30,7 @@ from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import session
 
 
-class SessionLost(Exception):  # noqa: N818 - not an error an operator meets: the caller asks the ledger what happened
+class SessionLost(Exception):
     """The session ended under the revert, in COMMIT perhaps."""
 
 

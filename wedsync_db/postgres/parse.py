@@ -38,7 +38,7 @@ _CONTROL = {"commit", "rollback"}
 _OPENERS = {";", "begin", "then", "else", "loop"}
 
 
-class SyntaxProblem(PlanError):  # noqa: N818 - named like its siblings in errors.py: what happened
+class SyntaxProblem(PlanError):
     """A script PostgreSQL cannot parse: where, the line with a caret, and what to do where that is known."""
 
     def __init__(self, message: str, *, text: str, offset: int, path: Path | None = None, hint: str = "") -> None:
