@@ -45,9 +45,7 @@ def up(arguments: argparse.Namespace, installation: Installation) -> Answer:
     address = f"http://{_LOOPBACK}:{arguments.port}"
     api = f"{address}/api"
     environ = {**os.environ, "PREFECT_HOME": str(home.prefect), "PREFECT_API_URL": api, **_QUIET}
-    with ExitStack() as stack:
-        stack.enter_context(_interruptible())
-        only = stack.enter_context(_the_only_one(home, address))
+    with _interruptible(), _the_only_one(home, address) as only, ExitStack() as stack:
         _require_free(arguments.port)
         for major in _majors(installation):
             stack.enter_context(embedded(home, major))  # so that a run does not have to start its server
@@ -60,12 +58,21 @@ def up(arguments: argparse.Namespace, installation: Installation) -> Answer:
         worker = ("worker", "start", "--pool", POOL, "--type", "process", "--name", "local")
         working = stack.enter_context(_program(worker, environ, home.prefect / "worker.log", checkout, only))
         say(f"Prefect UI: {address}\nlogs: {home.prefect}/server.log, worker.log\nCtrl-C stops server and worker.")
-        ended = _watch({"server": serving, "worker": working})
-        if ended:
-            log = home.prefect / f"{ended}.log"
-            raise WedsyncError(f"the Prefect {ended} ended by itself", hint=f"Its last words: {log}")
+        _stay(home, {"server": serving, "worker": working})
         served_runs.cancel(api, POOL)
     return Answer("stopped", {"stopped": True})
+
+
+def _stay(home: Home, parts: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    """Stay until we are interrupted.
+
+    Raises:
+        WedsyncError: a part ended by itself.
+    """
+    if ended := _watch(parts):
+        raise WedsyncError(
+            f"the Prefect {ended} ended by itself", hint=f"Its last words: {home.prefect / f'{ended}.log'}"
+        )
 
 
 @contextmanager
