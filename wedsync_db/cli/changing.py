@@ -52,6 +52,7 @@ def recover(arguments: argparse.Namespace, installation: Installation) -> Answer
     """Finish or undo an interrupted deployment."""
     from wedsync_db.migrate import recover as recovering
     from wedsync_db.migrate.files import read_migrations
+    from wedsync_db.postgres.cluster import sweep_scratch
 
     environment = installation.environment(arguments.environment)
     migrations, _ = read_migrations(environment.migrations)
@@ -59,6 +60,7 @@ def recover(arguments: argparse.Namespace, installation: Installation) -> Answer
         done = recovering.recover(
             address, migrations, locks=environment.locks, say=say, clock=lambda: datetime.now(UTC)
         )
+    sweep_scratch(installation.home.scratch)  # copies of the data must not outlive a killed rehearsal
     text = "\n".join(one.message for one in done) or f"{environment.name}: no interrupted deployment"
     return Answer(text, {"recovered": done})
 
