@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,6 +31,9 @@ os.environ |= {
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "WEDSYNC_ENVIRONMENTS": str(write_settings(_BASE)),
 }
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # started in a script's background: what the tests start would inherit that, and not hear Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 _numbers = itertools.count(1)
 
 
