@@ -31,9 +31,11 @@ os.environ |= {
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "WEDSYNC_ENVIRONMENTS": str(write_settings(_BASE)),
 }
+# started in a script's background or by nohup: what the tests start would inherit that, and hear neither signal
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    # started in a script's background: what the tests start would inherit that, and not hear Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 _numbers = itertools.count(1)
 
 

@@ -48,6 +48,37 @@ end
 $$;
 comment on function app.touch_updated_at() is 'trigger: keeps updated_at';
 
+-- No row changes its tenant, whoever asks, service_role included: what hangs on it would go along unseen. The API's
+-- roles are not even granted the column; this binds those who are.
+create function app.keep_tenant() returns trigger
+  language plpgsql set search_path = pg_catalog, pg_temp
+  as $$
+begin
+  raise exception 'a row of %.% stays where it was made', tg_table_schema, tg_table_name
+    using errcode = 'WS003', hint = 'Make a new row there, and delete this one.';
+end
+$$;
+comment on function app.keep_tenant() is 'trigger: refuses to move a row to another tenant (WS003)';
+
+-- The codes of ISO 4217 that are money in circulation: no metals, no funds, no test codes.
+create function app.currency_ok(code text) returns boolean
+  language sql immutable strict parallel safe set search_path = pg_catalog, pg_temp
+  as $$
+    select code ~ '^[A-Z]{3}$' and position(' ' || code || ' ' in
+      ' AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP'
+      ' CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF'
+      ' IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD'
+      ' MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB'
+      ' RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD'
+      ' UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG ') > 0
+  $$;
+comment on function app.currency_ok(text) is 'whether this is the code of a currency in circulation (ISO 4217)';
+
+-- Schema api: the few functions that others call by name. Everything else of ours is reached through tables.
+create schema api;
+grant usage on schema api to service_role;
+
 -- by name, and taken from everybody first: a trigger function is called by its trigger alone
-revoke all on function app.uuid_v7(), app.tz_ok(text), app.touch_updated_at() from public;
-grant execute on function app.uuid_v7(), app.tz_ok(text) to authenticated, service_role;
+revoke all on function app.uuid_v7(), app.tz_ok(text), app.touch_updated_at(), app.keep_tenant(), app.currency_ok(text)
+  from public;
+grant execute on function app.uuid_v7(), app.tz_ok(text), app.currency_ok(text) to authenticated, service_role;

@@ -88,6 +88,13 @@ comment on table public.api_keys is 'keys of a supplier''s own programs; of the 
 create trigger touch before update on public.organizations for each row execute function app.touch_updated_at();
 create trigger touch before update on public.profiles for each row execute function app.touch_updated_at();
 create trigger touch before update on public.memberships for each row execute function app.touch_updated_at();
+create trigger keep_tenant before update of organization_id, profile_id on public.memberships for each row
+  when (old.organization_id is distinct from new.organization_id or old.profile_id is distinct from new.profile_id)
+  execute function app.keep_tenant();
+create trigger keep_tenant before update of organization_id on public.invitations for each row
+  when (old.organization_id is distinct from new.organization_id) execute function app.keep_tenant();
+create trigger keep_tenant before update of organization_id on public.api_keys for each row
+  when (old.organization_id is distinct from new.organization_id) execute function app.keep_tenant();
 
 -- Row-level security from the start, and no policy before 0005_access: until then nobody but the owner sees a row.
 -- Not FORCE: the owner is no API role, its backups have to see every row, and the access functions read memberships as

@@ -96,6 +96,15 @@ create trigger touch before update on public.wedding_people for each row execute
 create trigger touch before update on public.wedding_vendors for each row execute function app.touch_updated_at();
 create trigger touch before update on public.wedding_events for each row execute function app.touch_updated_at();
 create trigger touch before update on public.timeline_items for each row execute function app.touch_updated_at();
+create trigger keep_tenant before update of wedding_id on public.wedding_people for each row
+  when (old.wedding_id is distinct from new.wedding_id) execute function app.keep_tenant();
+create trigger keep_tenant before update of wedding_id on public.wedding_events for each row
+  when (old.wedding_id is distinct from new.wedding_id) execute function app.keep_tenant();
+create trigger keep_tenant before update of wedding_id on public.timeline_items for each row
+  when (old.wedding_id is distinct from new.wedding_id) execute function app.keep_tenant();
+create trigger keep_tenant before update of wedding_id, organization_id on public.wedding_vendors for each row
+  when (old.wedding_id is distinct from new.wedding_id or old.organization_id is distinct from new.organization_id)
+  execute function app.keep_tenant();
 
 -- closed until 0005_access, and not FORCE: the reasons are in 0003_tenancy
 alter table public.weddings enable row level security;
