@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.slow_dump import slow_programs
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.backup.store import check_files, list_backups
+from wedsync_db.postgres.server import server_facts
 
 pytestmark = pytest.mark.faults
 
@@ -69,10 +71,11 @@ def test_the_debris_of_a_living_run_is_left_alone(address, db, tmp_path):
 
     def meanwhile():
         if not seen:
-            seen.append(create_backup(address, tmp_path, environment="demo"))
+            seen.append(create_backup(address, tmp_path / "backups", environment="demo"))
 
-    outer = create_backup(address, tmp_path, environment="demo", check=meanwhile)
-    assert sorted(one.id for one in list_backups(tmp_path)) == sorted([outer.id, seen[0].id])
+    slow = slow_programs(tmp_path, server_facts(db).major)
+    outer = create_backup(address, tmp_path / "backups", environment="demo", check=meanwhile, programs=slow)
+    assert sorted(one.id for one in list_backups(tmp_path / "backups")) == sorted([outer.id, seen[0].id])
 
 
 def programs(folder):

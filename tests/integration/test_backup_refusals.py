@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.majors import every_major
+from tests.support.slow_dump import slow_programs
 from wedsync_db.backup import snapshot
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.backup.store import list_backups
 from wedsync_db.errors import BackupError
 from wedsync_db.postgres.programs import client_programs
+from wedsync_db.postgres.server import server_facts
 from wedsync_db.postgres.session import Address, session
 
 PASSWORD = r"pa:ss\wo rd's"
@@ -91,7 +93,8 @@ def test_the_password_is_in_no_argument_and_no_file(db, reader, tmp_path, monkey
         seen["arguments"] += [_read(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
         seen["modes"] |= {oct(path.stat().st_mode & 0o777) for path in private.glob("*/password")}
 
-    backup = back_up(reader, tmp_path / "backups", check=look)
+    slow = slow_programs(tmp_path, server_facts(db).major)
+    backup = back_up(reader, tmp_path / "backups", check=look, programs=slow)
     assert any(b"pg_dump" in line for line in seen["arguments"])
     assert not any(PASSWORD.encode() in line for line in seen["arguments"])
     assert seen["modes"] == {"0o600"}
@@ -139,7 +142,8 @@ class Stop(BaseException):
 
 @pytest.mark.parametrize("at", [1, 2])
 def test_an_interruption_ends_program_sessions_and_debris(address, db, tmp_path, at):
-    db.execute("create table t as select g, repeat(md5(g::text), 9) from generate_series(1, 250000) g")
+    db.execute("create table t as select g, repeat(md5(g::text), 9) from generate_series(1, 1000) g")
+    slow = slow_programs(tmp_path, server_facts(db).major)
     calls = []
 
     def interrupt():
@@ -148,9 +152,9 @@ def test_an_interruption_ends_program_sessions_and_debris(address, db, tmp_path,
             raise Stop
 
     with pytest.raises(Stop):
-        back_up(address, tmp_path, check=interrupt)
+        back_up(address, tmp_path / "backups", check=interrupt, programs=slow)
     assert_no_sessions(db)
-    assert partials(tmp_path) == []
+    assert partials(tmp_path / "backups") == []
     assert not any(os.fsencode(tmp_path) in _read(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
 
 
