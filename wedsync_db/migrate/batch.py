@@ -23,6 +23,9 @@ from wedsync_db.postgres.pipeline import execute_all, failure
 from wedsync_db.postgres.session import Address
 
 _MESSAGES = 2_000  # in flight at once: bounds what both sides buffer
+# these run nobody's code, so no setting can leak out of them; of CREATE INDEX the server takes settings back itself
+_SETS_NOTHING = frozenset({"CreateStmt", "IndexStmt", "CommentStmt", "GrantStmt", "CreatePolicyStmt", "ViewStmt",
+                           "CreateTrigStmt", "CreateFunctionStmt", "CreateEnumStmt", "DropStmt"})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ def run_batch(connection: psycopg.Connection, group: Group, address: Address) ->
 def _messages(migration: Migration, after_each: tuple[_Message, ...]) -> Iterator[_Message]:
     deploy, verify = migration.deploy, migration.verify
     yield from (_Message(s.sql, (deploy, s)) for s in deploy.statements)
-    yield from after_each
+    if any(s.kind not in _SETS_NOTHING for s in deploy.statements):
+        yield from after_each
     if verify is not None:
         yield _Message("savepoint verify")
         yield from (_Message(s.sql, (verify, s), asks=True) for s in verify.statements)
