@@ -29,9 +29,22 @@ from pg_catalog.pg_constraint as c
 where c.conrelid = any (array['public.organizations', 'public.profiles', 'public.memberships',
                  'public.invitations', 'public.api_keys']::regclass[]);
 
--- updated_at is kept
-select pg_catalog.count(*) = 3 as triggers_are_on
+-- updated_at is kept, and so is the tenant, whoever asks
+select pg_catalog.count(*) = 3 as updated_at_is_kept
 from pg_catalog.pg_trigger as t
 where t.tgrelid = any (array['public.organizations', 'public.profiles', 'public.memberships',
                  'public.invitations', 'public.api_keys']::regclass[])
   and t.tgfoid = 'app.touch_updated_at()'::regprocedure and t.tgenabled = 'O';
+
+select pg_catalog.count(*) = 3 as tenant_is_kept
+from pg_catalog.pg_trigger as t
+join (values
+  ('public.memberships'::regclass, 'organization_id, profile_id',
+    '((old.organization_id IS DISTINCT FROM new.organization_id)'
+    ' OR (old.profile_id IS DISTINCT FROM new.profile_id))'),
+  ('public.invitations', 'organization_id', '(old.organization_id IS DISTINCT FROM new.organization_id)'),
+  ('public.api_keys', 'organization_id', '(old.organization_id IS DISTINCT FROM new.organization_id)')
+) as k (relation, columns, moved) on k.relation = t.tgrelid
+where t.tgfoid = 'app.keep_tenant()'::regprocedure and t.tgenabled = 'O'
+  and pg_catalog.pg_get_triggerdef(t.oid) like pg_catalog.format(
+    '%% BEFORE UPDATE OF %s ON %% FOR EACH ROW WHEN (%s) EXECUTE FUNCTION %%', k.columns, k.moved);

@@ -29,12 +29,25 @@ from pg_catalog.pg_constraint as c
 where c.conrelid = any (array['public.weddings', 'public.wedding_people', 'public.wedding_vendors',
                  'public.wedding_events', 'public.timeline_items']::regclass[]);
 
--- updated_at is kept
-select pg_catalog.count(*) = 5 as triggers_are_on
+-- updated_at is kept, and so is the tenant, whoever asks
+select pg_catalog.count(*) = 5 as updated_at_is_kept
 from pg_catalog.pg_trigger as t
 where t.tgrelid = any (array['public.weddings', 'public.wedding_people', 'public.wedding_vendors',
                  'public.wedding_events', 'public.timeline_items']::regclass[])
   and t.tgfoid = 'app.touch_updated_at()'::regprocedure and t.tgenabled = 'O';
+
+select pg_catalog.count(*) = 4 as tenant_is_kept
+from pg_catalog.pg_trigger as t
+join (values
+  ('public.wedding_people'::regclass, 'wedding_id', '(old.wedding_id IS DISTINCT FROM new.wedding_id)'),
+  ('public.wedding_events', 'wedding_id', '(old.wedding_id IS DISTINCT FROM new.wedding_id)'),
+  ('public.timeline_items', 'wedding_id', '(old.wedding_id IS DISTINCT FROM new.wedding_id)'),
+  ('public.wedding_vendors', 'wedding_id, organization_id', '((old.wedding_id IS DISTINCT FROM new.wedding_id)'
+    ' OR (old.organization_id IS DISTINCT FROM new.organization_id))')
+) as k (relation, columns, moved) on k.relation = t.tgrelid
+where t.tgfoid = 'app.keep_tenant()'::regprocedure and t.tgenabled = 'O'
+  and pg_catalog.pg_get_triggerdef(t.oid) like pg_catalog.format(
+    '%% BEFORE UPDATE OF %s ON %% FOR EACH ROW WHEN (%s) EXECUTE FUNCTION %%', k.columns, k.moved);
 
 -- the tables below a wedding point only at rows of the same wedding
 select pg_catalog.count(*) = 2 as references_stay_within_the_wedding
