@@ -1,6 +1,6 @@
 -- requires: 0005_access
 -- What a supplier knows about its own customers. A client may be tied to a wedding, but only to one where the supplier
--- works: the foreign key names both, so that a wedding's key learnt elsewhere gives nothing.
+-- works. The foreign key names both, so that a wedding's key learnt elsewhere gives nothing.
 
 create table public.clients (
   id uuid primary key default app.uuid_v7(),
