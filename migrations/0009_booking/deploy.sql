@@ -28,7 +28,8 @@ create table public.resources (
 comment on table public.resources is 'who or what can be at one wedding at a time';
 
 -- Nobody is at two weddings at once: the constraint, not the application, refuses (23P01). A uuid has no GiST operators
--- of its own, so it goes in as a range of one.
+-- of its own, so it goes in as a range of one. The organization takes part, although the resource has only one: this
+-- constraint is checked before the foreign key, and without it would tell any supplier when a resource of another is taken.
 create table public.bookings (
   id uuid primary key default app.uuid_v7(),
   organization_id uuid not null references public.organizations,
@@ -49,7 +50,8 @@ create table public.bookings (
   foreign key (wedding_id, organization_id) references public.wedding_vendors (wedding_id, organization_id)
     on delete set null (wedding_id),
   constraint bookings_do_not_overlap
-    exclude using gist (app.uuid_range(resource_id, resource_id, '[]') with =, during with &&)
+    exclude using gist (app.uuid_range(organization_id, organization_id, '[]') with =,
+                        app.uuid_range(resource_id, resource_id, '[]') with =, during with &&)
     where (status in ('held', 'confirmed'))
 );
 create index bookings_resource_id_idx on public.bookings (organization_id, resource_id);
@@ -80,23 +82,27 @@ create table public.contracts (
   foreign key (organization_id, package_id) references public.packages (organization_id, id),
   foreign key (wedding_id, organization_id) references public.wedding_vendors (wedding_id, organization_id)
     on delete set null (wedding_id),
-  check (status <> 'signed' or (signed_at is not null and signed_name is not null))
+  check (status <> 'signed' or (signed_at is not null and signed_name is not null)),
+  check (status in ('signed', 'void') or (signed_at is null and signed_name is null))
 );
 create index contracts_client_id_idx on public.contracts (organization_id, client_id);
 create index contracts_package_id_idx on public.contracts (organization_id, package_id);
 create index contracts_wedding_id_idx on public.contracts (wedding_id, organization_id);
 comment on table public.contracts is 'what a supplier and a client agreed';
 
--- What was signed does not change: it may only be declared void. That its wedding or package went away later is no change
--- of what was agreed.
+-- What was signed does not change: it may only be declared void, and what is void stays so. That its wedding or package
+-- went away later is no change of what was agreed; that it got another one is.
 create function app.keep_signed() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp
   as $$
 begin
-  if tg_op = 'UPDATE' and new.status in ('signed', 'void')
-     and (new.client_id, new.title, new.body, new.total_minor, new.currency, new.signed_at, new.signed_name)
+  if tg_op = 'UPDATE' and new.status in ('void', old.status)
+     and (new.package_id is null or new.package_id = old.package_id)
+     and (new.wedding_id is null or new.wedding_id = old.wedding_id)
+     and (new.client_id, new.title, new.body, new.total_minor, new.currency, new.sent_at, new.signed_at, new.signed_name)
          is not distinct from
-         (old.client_id, old.title, old.body, old.total_minor, old.currency, old.signed_at, old.signed_name) then
+         (old.client_id, old.title, old.body, old.total_minor, old.currency, old.sent_at, old.signed_at, old.signed_name)
+  then
     return new;
   end if;
   raise exception 'a signed contract does not change'
@@ -108,7 +114,7 @@ revoke all on function app.keep_signed() from public;
 create trigger keep_signed before update on public.contracts for each row
   when (old.status in ('signed', 'void')) execute function app.keep_signed();
 create trigger keep_signed_row before delete on public.contracts for each row
-  when (old.status = 'signed') execute function app.keep_signed();
+  when (old.signed_at is not null) execute function app.keep_signed();
 
 create trigger touch before update on public.packages for each row execute function app.touch_updated_at();
 create trigger touch before update on public.resources for each row execute function app.touch_updated_at();

@@ -156,11 +156,12 @@ join pg_catalog.pg_proc as p on p.oid = t.tgfoid
 where t.tgrelid = 'public.contracts'::regclass and p.oid = 'app.keep_signed()'::regprocedure
   and pg_catalog.pg_get_triggerdef(t.oid) ~ any (array[
     ' BEFORE UPDATE ON .* WHEN \(\(old\.status = ANY \(ARRAY\[''signed''::text, ''void''::text\]\)\)\)',
-    ' BEFORE DELETE ON .* WHEN \(\(old\.status = ''signed''::text\)\)']);
+    ' BEFORE DELETE ON .* WHEN \(\(old\.signed_at IS NOT NULL\)\)']);
 
 -- nobody and nothing is booked twice at a time
 select pg_catalog.pg_get_constraintdef(c.oid) =
-       'EXCLUDE USING gist (app.uuid_range(resource_id, resource_id, ''[]''::text) WITH =, during WITH &&)'
+       'EXCLUDE USING gist (app.uuid_range(organization_id, organization_id, ''[]''::text) WITH =,'
+       ' app.uuid_range(resource_id, resource_id, ''[]''::text) WITH =, during WITH &&)'
        ' WHERE ((status = ANY (ARRAY[''held''::text, ''confirmed''::text])))' as bookings_do_not_overlap
 from pg_catalog.pg_constraint as c
 where c.conrelid = 'public.bookings'::regclass and c.conname = 'bookings_do_not_overlap';
