@@ -19,7 +19,7 @@ from wedsync_db.postgres.session import session
 from wedsync_db.seed import seed
 
 ENVIRONMENT = "demo"
-FIRST = "0004_weddings"
+FIRST = "0009_booking"  # the last of the first deployment; the second brings what is behind it, onto data
 _EXTRAS = CHECKOUT / "docs" / "demo-migrations"
 _MAJOR = 18
 _DATABASE = "wedsync_demo"
@@ -28,12 +28,12 @@ _WATCH_SECONDS = 0.05
 ACTS = {
     "first": """
 ── 1. A first deployment ────────────────────────────────────────────────────────────────────
-Four migrations onto an empty database. Then it is filled with made-up suppliers and weddings.
+Nine migrations onto an empty database. Then it is filled with made-up suppliers and weddings.
 """,
     "whole": """
 ── 2. A deployment onto data ────────────────────────────────────────────────────────────────
-The last migration. A backup is made and restored into a scratch server, which proves the backup.
-On copies of it the migration runs up, down and up again; only then does it run for real.
+The other migrations. A backup is made and restored into a scratch server, which proves the backup.
+On copies of it they run up, down and up again; only then do they run for real.
 """,
     "inexact": """
 ── 3. A migration that cannot be taken back ─────────────────────────────────────────────────

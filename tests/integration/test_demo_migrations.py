@@ -11,8 +11,8 @@ from wedsync_db.postgres.session import session
 from wedsync_db.seed import seed
 
 FOLDER = CHECKOUT / "docs" / "demo-migrations"
-MERGE = FOLDER / "inexact" / "0006_merge_names"
-RATING, CONTACT = FOLDER / "pair" / "0006_vendor_rating", FOLDER / "pair" / "0007_unique_vendor_contact"
+MERGE = FOLDER / "inexact" / "9001_merge_names"
+RATING, CONTACT = FOLDER / "pair" / "9001_vendor_rating", FOLDER / "pair" / "9002_unique_vendor_contact"
 NAMES = "select id, given_name, family_name, updated_at from wedding_people order by id"
 
 
