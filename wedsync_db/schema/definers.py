@@ -1,0 +1,56 @@
+"""Functions that act as their owner, past every policy: each is on this list with the roles that may call it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from wedsync_db.model import Finding, Severity
+from wedsync_db.schema.rules import Rule
+
+SEARCH_PATH = "search_path=pg_catalog, pg_temp"
+
+# what WedSync's migrations make; none where only a trigger or another function calls it
+ALLOWED: Mapping[str, frozenset[str]] = {
+    "app.org_ids(text)": frozenset({"authenticated"}),
+    "app.wedding_ids(text)": frozenset({"authenticated"}),
+    "app.conversation_ids(text)": frozenset({"authenticated"}),
+}
+
+RULES: Mapping[str, Rule] = {
+    "definer-not-listed": Rule(
+        Severity.ERROR,
+        "a SECURITY DEFINER function that is not on the list of those that may be",
+        "SECURITY INVOKER; or add it to wedsync_db/schema/definers.py with the roles that may call it",
+    ),
+    "definer-callable": Rule(
+        Severity.ERROR,
+        "{detail} may call a function that acts as its owner",
+        "REVOKE EXECUTE ON FUNCTION {object} FROM {detail}",
+    ),
+    "definer-search-path": Rule(
+        Severity.ERROR,
+        "a SECURITY DEFINER function can be made to call its caller's objects",
+        "ALTER FUNCTION {object} SET search_path = pg_catalog, pg_temp",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Definer:
+    """A SECURITY DEFINER function: who may call it besides its owner, and its own search_path setting."""
+
+    name: str
+    callers: frozenset[str]
+    search_path: str
+
+
+def judge(found: Iterable[Definer], allowed: Mapping[str, frozenset[str]] = ALLOWED) -> Iterator[Finding]:
+    """What these functions are or let be called beyond the list."""
+    for definer in found:
+        if definer.search_path != SEARCH_PATH:
+            yield RULES["definer-search-path"].finding("definer-search-path", definer.name)
+        if definer.name not in allowed:
+            yield RULES["definer-not-listed"].finding("definer-not-listed", definer.name)
+        if unexpected := definer.callers - allowed.get(definer.name, frozenset()):
+            yield RULES["definer-callable"].finding("definer-callable", definer.name, ", ".join(sorted(unexpected)))
