@@ -31,7 +31,7 @@ def recover(environment: EnvironmentName) -> tuple[Recovery, ...]:
     Raises:
         PersonNeeded: undoing would lose something that was written since.
     """
-    return _recover(environment, say)
+    return recovered(environment, say)
 
 
 def recover_afterwards(flow: Flow, flow_run: FlowRun, state: State) -> None:  # type: ignore[type-arg]  # noqa: ARG001 Prefect calls hooks by these names
@@ -46,7 +46,7 @@ def recover_afterwards(flow: Flow, flow_run: FlowRun, state: State) -> None:  # 
     told = logging.LoggerAdapter(logger, {"flow_run_id": str(flow_run.id), "flow_run_name": flow_run.name})
     told.info("interrupted (%s): looking for what it left on %s", state.name, environment)
     try:
-        done = _recover(environment, told.info)
+        done = recovered(environment, told.info)
         told.info("%s", recovery_line(environment, done))
         page = recovery_markdown(environment, done)
     except Exception as error:  # noqa: BLE001 Prefect would log it with what a driver said
@@ -57,7 +57,8 @@ def recover_afterwards(flow: Flow, flow_run: FlowRun, state: State) -> None:  # 
     APILogHandler().flush()  # the hook's process does not wait for its logs
 
 
-def _recover(environment: str, say: Callable[[str], None]) -> tuple[Recovery, ...]:
+def recovered(environment: str, say: Callable[[str], None]) -> tuple[Recovery, ...]:
+    """What `recover` does, as a plain function: hooks run outside of every run."""
     installation = this_installation()
     settings = installation.environment(environment)
     migrations, _ = read_migrations(settings.migrations)

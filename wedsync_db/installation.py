@@ -46,6 +46,10 @@ class Installation:
         """All environments by name."""
         return load_environments(self.settings_file)
 
+    def addressed(self) -> tuple[str, ...]:
+        """The environments whose address this machine was given; those on an embedded server are not among them."""
+        return tuple(name for name, one in self.environments().items() if one.url_env and self.environ.get(one.url_env))
+
     @contextmanager
     def target(self, name: str, *, create: bool = False) -> Iterator[Address]:
         """The database of an environment, its server running for as long as the block lasts.

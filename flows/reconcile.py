@@ -1,0 +1,23 @@
+"""Find deployments that were interrupted where nobody was left to end them, and undo what loses nothing."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from tasks.names import EnvironmentName
+from tasks.reconcile import ended, environments_here, look_after
+
+
+@flow(name="reconcile", retries=0, persist_result=False)
+def reconcile(environment: EnvironmentName | None = None) -> State[object]:
+    """Finish or undo what an interrupted deployment left; where a deployment is at work, leave it alone.
+
+    Hooks and the next deployment do the same. This flow is for what they cannot see: a worker that was stopped in the
+    middle of a run, or a machine that is gone.
+
+    Args:
+        environment: Only this one. Without it every environment whose address this machine knows; the embedded servers
+            are not started for it.
+    """
+    return ended([look_after(name) for name in environments_here(environment)])
