@@ -59,8 +59,8 @@ with granted (relation, grantee, privileges, columns) as (values
 expected as (
   select g.relation::oid, g.grantee::oid, privilege, name, false
   from granted as g
-  cross join pg_catalog.string_to_table(g.privileges, ' ') as privilege
-  cross join pg_catalog.string_to_table(g.columns, ' ') as name
+  cross join pg_catalog.unnest(pg_catalog.string_to_array(g.privileges, ' ')) as privilege
+  cross join pg_catalog.unnest(pg_catalog.string_to_array(g.columns, ' ')) as name
 ),
 found as (
   select c.oid, a.grantee, a.privilege_type, '*', a.is_grantable

@@ -23,11 +23,11 @@ expected as (
                                              a.tenant, a.function, a.argument),
                            a.moreover)
   from asked as a
-  cross join pg_catalog.string_to_table(a.commands, null) as command
+  cross join pg_catalog.unnest(pg_catalog.string_to_array(a.commands, null)) as command
   union all
   select 'public.notifications'::regclass::oid, command::"char", array['authenticated'::regrole::oid], true,
          '(profile_id = ( SELECT auth.uid() AS uid))'
-  from pg_catalog.string_to_table('rwd', null) as command
+  from pg_catalog.unnest(pg_catalog.string_to_array('rwd', null)) as command
 ),
 found as (
   select p.polrelid, p.polcmd, p.polroles, p.polpermissive,
@@ -61,8 +61,8 @@ with granted (relation, grantee, privileges, columns) as (values
 expected as (
   select g.relation::oid, g.grantee::oid, privilege, name, false
   from granted as g
-  cross join pg_catalog.string_to_table(g.privileges, ' ') as privilege
-  cross join pg_catalog.string_to_table(g.columns, ' ') as name
+  cross join pg_catalog.unnest(pg_catalog.string_to_array(g.privileges, ' ')) as privilege
+  cross join pg_catalog.unnest(pg_catalog.string_to_array(g.columns, ' ')) as name
 ),
 found as (
   select c.oid, a.grantee, a.privilege_type, '*', a.is_grantable
