@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from wedsync_db.postgres.parse import Fields, parse, tree, walk
@@ -50,6 +51,7 @@ class Form:
         return _holds(self._node, indexed.__contains__)
 
 
+@cache
 def form_of(expression: str) -> Form:
     """Read an expression as pg_get_expr writes it.
 

@@ -64,13 +64,13 @@ with ours as materialized (
   -- column 0 is the whole relation; PUBLIC is everybody, the API's roles too
   select g.oid as relid, g.attnum, g.name, g.relkind, coalesce(x.rolname, 'PUBLIC') as role, a.privilege_type,
          a.is_grantable
-    from (select r.oid, 0 as attnum, r.name, r.relkind, r.relacl as acl from relation as r
+    from (select r.oid, 0 as attnum, r.name, r.relkind, r.relacl as acl, r.relowner as owner from relation as r
           union all
-          select c.attrelid, c.attnum, c.name, r.relkind, c.attacl
+          select c.attrelid, c.attnum, c.name, r.relkind, c.attacl, r.relowner
             from col as c join relation as r on r.oid = c.attrelid) as g
    cross join lateral pg_catalog.aclexplode(g.acl) as a
     left join api as x on x.oid = a.grantee
-   where a.grantee = 0 or x.oid is not null
+   where a.grantee = 0 or x.oid <> g.owner
 )
 
 -- name: rls_disabled
@@ -384,15 +384,14 @@ select f.name, ''
 
 -- name: default_privileges
 -- What is made next is granted to the API's roles by itself, which each migration has to take back.
-select coalesce(pg_catalog.quote_ident(n.nspname), 'all schemas') || ', made by '
-         || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)),
-       pg_catalog.string_agg(distinct api.rolname, ', ')
+select coalesce(pg_catalog.quote_ident(n.nspname), 'all schemas'),
+       pg_catalog.string_agg(distinct api.rolname || ' by ' || pg_catalog.pg_get_userbyid(d.defaclrole), ', ')
   from pg_catalog.pg_default_acl as d
   left join pg_catalog.pg_namespace as n on n.oid = d.defaclnamespace
  cross join lateral pg_catalog.aclexplode(d.defaclacl) as a
   join api on api.oid = a.grantee
  where n.oid is null or n.oid in (select ours.oid from ours)
- group by n.nspname, d.defaclrole
+ group by n.nspname
 
 -- name: policies
 -- Every policy with what its form is judged by: the columns that lead an index, and whether rows belong to a tenant.
