@@ -1,7 +1,7 @@
 """Fill a database with made-up suppliers and weddings, the same on every machine, through COPY.
 
-Everything follows from the seed and the number of suppliers: no clock, no global chance, no time-zone data. Memory is
-bounded by one batch of suppliers; it all commits together.
+Everything follows from the seed and the size: no clock, no global chance, no time-zone data. Memory is bounded by one
+batch of rows; it all commits together.
 """
 
 from __future__ import annotations
@@ -15,45 +15,52 @@ from psycopg import sql
 from wedsync_db.errors import Refused, UsageError, WedsyncError
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
-from wedsync_db.seed.rows import COLUMNS, Rows
-from wedsync_db.seed.suppliers import suppliers
-from wedsync_db.seed.weddings import weddings
+from wedsync_db.seed.everything import Piece, Plan
+from wedsync_db.seed.rows import COLUMNS, MODULES, PUBLISHED, REQUIRED, Row, Rows, collect
+from wedsync_db.seed.sizes import SIZES, Size
+from wedsync_db.seed.triggers import without_triggers
 
 SEED = 20260601
-_BATCH = 25  # suppliers; about 15,000 rows
-_SUPPLIERS_SHARE = 0.05  # of the work
+_BATCH = 15_000  # rows, and those of one more wedding: a list of 900 guests is about 3,500
 
 
 def seed(
     address: Address,
     *,
-    organizations: int,
+    organizations: int | None = None,
+    size: str | None = None,
     seed: int = SEED,
     say: Callable[[str], None],
     progress: Callable[[float], None],
 ) -> Mapping[str, int]:
-    """Fill the tables of 0003_tenancy and 0004_weddings and analyze them; 120 organizations give about 60,000 rows.
+    """Fill the tables of all migrations that are deployed, and analyze them.
+
+    Either `organizations`, each with all its weddings, or a name from SIZES. Required is 0004_weddings; the tables of
+    later migrations are filled where they are. Triggers do not act on the rows, which are as they would have let them
+    be; constraints are all checked.
 
     Returns:
         How many rows each table got.
 
     Raises:
-        UsageError: fewer than one organization.
+        UsageError: fewer than one organization, an unknown size, both or neither.
         Refused: a table is missing, or already holds rows.
         WedsyncError: the database refused a row, or the role may not see or write all rows.
     """
-    if organizations < 1:
-        raise UsageError(f"cannot make {organizations} organizations", hint="Ask for at least one.")
+    wanted = _size(organizations, size)
     written: Counter[str] = Counter()
     try:
         with session(address, "seed", statement_timeout_ms=0, settings={"row_security": "off"}) as connection:
             with connection.transaction():
-                _require_empty(connection)
-                say(f"filling {address.dbname} with {organizations} organizations")
-                for done, rows in _batches(seed, organizations):
-                    written.update(_copy(connection, rows))
-                    progress(done)
-            for table in COLUMNS:
+                plan = Plan(seed, wanted, _modules(connection))
+                tables = [table for module in plan.modules for table in MODULES[module]]
+                _require_empty(connection, tables)
+                say(f"filling {address.dbname} with {wanted.organizations} organizations: {_extent(plan)}")
+                with without_triggers(connection, tables):
+                    for done, rows in _batches(plan.pieces()):
+                        written.update(_copy(connection, rows))
+                        progress(done)
+            for table in tables:
                 connection.execute(sql.SQL("analyze {}").format(_name(table)))
     except psycopg.Error as error:
         raise WedsyncError(
@@ -65,33 +72,54 @@ def seed(
     return dict(written)
 
 
-def _require_empty(connection: psycopg.Connection) -> None:
-    missing = connection.execute(query("seed", "missing_tables"), [list(COLUMNS)]).fetchall()
-    if missing:
-        raise Refused(
-            f"there is no table public.{missing[0][0]} to fill", hint="Deploy the migrations up to 0004_weddings first."
-        )
+def _size(organizations: int | None, size: str | None) -> Size:
+    if (organizations is None) == (size is None):
+        raise UsageError("how much is to be made is not clear", hint="Name a number of organizations, or a size.")
+    if organizations is not None:
+        return Size(organizations)
+    if size is None or size not in SIZES:
+        raise UsageError(f"there is no size {size}", hint=f"Sizes are {', '.join(SIZES)}.")
+    return SIZES[size]
+
+
+def _modules(connection: psycopg.Connection) -> list[str]:
+    """The migrations whose tables are there; a migration's tables are there all together."""
+    missing = {table for (table,) in connection.execute(query("seed", "missing_tables"), [list(COLUMNS)])}
+    modules = [name for name, tables in MODULES.items() if name in REQUIRED or not missing.issuperset(tables)]
+    for name in modules:
+        for table in MODULES[name]:
+            if table in missing:
+                raise Refused(f"there is no table public.{table} to fill", hint=f"Deploy {name} first.")
+    return modules
+
+
+def _extent(plan: Plan) -> str:
+    """Which migrations' tables are filled, and which not."""
+    absent = [name for name in MODULES if name not in plan.modules]
+    return f"the tables up to {max(plan.modules)}" + (f", as there are none of {', '.join(absent)}" if absent else "")
+
+
+def _require_empty(connection: psycopg.Connection, tables: Iterable[str]) -> None:
     connection.execute(sql.SQL(query("seed", "lock_out_others")).format(table=_name("organizations")))
-    for table in COLUMNS:
+    for table in tables:
         occupied = connection.execute(sql.SQL(query("seed", "holds_rows")).format(table=_name(table))).fetchone()
         if occupied != (False,):
             raise Refused(f"public.{table} already holds rows", hint="Made-up data goes into an empty database only.")
 
 
-def _batches(seed: int, organizations: int) -> Iterator[tuple[float, Rows]]:
-    """First all suppliers, since any may work at any wedding; each batch with the share of the work done by then."""
-    for numbers in _ranges(organizations):
-        yield numbers.stop / organizations * _SUPPLIERS_SHARE, suppliers(seed, numbers)
-    for numbers in _ranges(organizations):
-        share = numbers.stop / organizations
-        yield _SUPPLIERS_SHARE + share * (1 - _SUPPLIERS_SHARE), weddings(seed, numbers, organizations)
-
-
-def _ranges(organizations: int) -> Iterable[range]:
-    return (range(first, min(first + _BATCH, organizations)) for first in range(0, organizations, _BATCH))
+def _batches(pieces: Iterable[tuple[float, Piece]]) -> Iterator[tuple[float, Rows]]:
+    """Pieces put together until they are large enough to be written; each with the share of the work done by then."""
+    held: list[tuple[str, Row]] = []
+    for done, piece in pieces:
+        if len(held) >= _BATCH:
+            yield done, collect(held)
+            held.clear()
+        held.extend(piece)
+    yield 1.0, collect(held)
 
 
 def _copy(connection: psycopg.Connection, rows: Rows) -> Mapping[str, int]:
+    """Write a batch, parents first; a form is published when its version is there."""
     for table, columns in COLUMNS.items():
         if table in rows:
             names = sql.SQL(", ").join(map(sql.Identifier, columns))
@@ -99,7 +127,9 @@ def _copy(connection: psycopg.Connection, rows: Rows) -> Mapping[str, int]:
             with connection.cursor() as cursor, cursor.copy(into) as copy:
                 for row in rows[table]:
                     copy.write_row(row)
-    return {table: len(found) for table, found in rows.items()}
+    if PUBLISHED in rows:
+        connection.execute(query("seed", "publish_forms"), list(map(list, zip(*rows[PUBLISHED], strict=True))))
+    return {table: len(found) for table, found in rows.items() if table in COLUMNS}
 
 
 def _name(table: str) -> sql.Identifier:

@@ -6,11 +6,16 @@ from typing import NamedTuple
 
 
 class City(NamedTuple):
-    """A place, its time zone, and the hours its summer is ahead of UTC: fixed, so that no machine's tzdata counts."""
+    """A place: its time zone, the hours its summer is ahead of UTC, its money, and its tax in hundredths of a percent.
+
+    Fixed, so that no machine's time-zone data counts.
+    """
 
     name: str
     zone: str
     ahead: int
+    currency: str
+    tax: int
 
 
 class Step(NamedTuple):
@@ -25,13 +30,14 @@ class Step(NamedTuple):
 
 
 CITIES = (
-    City("London", "Europe/London", 1), City("Edinburgh", "Europe/London", 1), City("Bath", "Europe/London", 1),
-    City("York", "Europe/London", 1), City("Dublin", "Europe/Dublin", 1), City("Lisbon", "Europe/Lisbon", 1),
-    City("Berlin", "Europe/Berlin", 2), City("Florence", "Europe/Rome", 2), City("Seville", "Europe/Madrid", 2),
-    City("New York", "America/New_York", -4), City("Austin", "America/Chicago", -5),
-    City("Los Angeles", "America/Los_Angeles", -7), City("Dubai", "Asia/Dubai", 4),
-    City("Singapore", "Asia/Singapore", 8), City("Sydney", "Australia/Sydney", 10),
-    City("Auckland", "Pacific/Auckland", 12),
+    City("London", "Europe/London", 1, "GBP", 2000), City("Edinburgh", "Europe/London", 1, "GBP", 2000),
+    City("Bath", "Europe/London", 1, "GBP", 2000), City("York", "Europe/London", 1, "GBP", 2000),
+    City("Dublin", "Europe/Dublin", 1, "EUR", 2300), City("Lisbon", "Europe/Lisbon", 1, "EUR", 2300),
+    City("Berlin", "Europe/Berlin", 2, "EUR", 1900), City("Florence", "Europe/Rome", 2, "EUR", 2200),
+    City("Seville", "Europe/Madrid", 2, "EUR", 2100), City("New York", "America/New_York", -4, "USD", 888),
+    City("Austin", "America/Chicago", -5, "USD", 825), City("Los Angeles", "America/Los_Angeles", -7, "USD", 950),
+    City("Dubai", "Asia/Dubai", 4, "AED", 500), City("Singapore", "Asia/Singapore", 8, "SGD", 900),
+    City("Sydney", "Australia/Sydney", 10, "AUD", 1000), City("Auckland", "Pacific/Auckland", 12, "NZD", 1500),
 )  # fmt: skip
 
 CATEGORIES = (
