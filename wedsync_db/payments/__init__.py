@@ -1,0 +1,1 @@
+"""Events of the payment provider: their signature, and the way into the database."""
