@@ -1,212 +1,165 @@
-"""WedSync's migrations up, down and up again, as superuser and as ordinary owner: the catalog comes back."""
+"""WedSync's migrations up, down and up again, in each world, all of them and one by one: the catalog comes back."""
 
 from __future__ import annotations
-
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 
 import psycopg
 import pytest
 
-from tests.support.case import ROLE
 from tests.support.majors import MAJORS, every_major
-from tests.support.schema import (
-    API_ROLES,
-    MIGRATIONS,
-    TABLES,
-    catalog,
-    deploy,
-    make_api_roles,
-    owned_database,
-    run,
-)
-from wedsync_db.postgres import fingerprint
-from wedsync_db.postgres.cluster import scratch
+from tests.support.schema import MIGRATIONS, catalog, closure, deploy, owned_database, run, tables_of
+from tests.support.worlds import WORLDS, supabase, superuser
 from wedsync_db.postgres.session import session
 
-COMPAT = MIGRATIONS[0]
+
+def _name(folder):
+    return folder.name
 
 
-@contextmanager
-def _as_superuser(address):
-    with session(address, "test") as connection:
-        yield connection
-
-
-@contextmanager
-def _as_owner(cluster):
-    with owned_database(cluster) as address, session(address, "test") as connection:
-        yield connection
-
-
-def _there_and_back(connection):
-    states = [catalog(connection)]
+def test_every_migration_has_its_scripts_and_builds_on_earlier_ones():
+    numbers = [folder.name[:4] for folder in MIGRATIONS]
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
     for folder in MIGRATIONS:
-        deploy(connection, folder)
-        states.append(catalog(connection))
-    for folder, before in zip(reversed(MIGRATIONS), reversed(states[:-1]), strict=True):
-        run(connection, folder, "revert")
-        assert not catalog(connection).change_to(before), folder.name
-    for folder, after in zip(MIGRATIONS, states[1:], strict=True):
-        deploy(connection, folder)
-        assert not catalog(connection).change_to(after), folder.name
-    return states
+        assert {path.name for path in folder.iterdir()} >= {"deploy.sql", "revert.sql", "verify.sql"}, folder.name
+        assert list(closure(folder)) == sorted(closure(folder)), folder.name
+
+
+# -- all of them -------------------------------------------------------------------------------------------------------
+@every_major
+@pytest.mark.parametrize("world", WORLDS)
+def test_there_and_back_and_there(cluster, world):
+    with WORLDS[world](cluster) as connection:
+        is_super = connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone()
+        assert is_super == (world == "superuser",)
+        states = [catalog(connection)]
+        for folder in MIGRATIONS:
+            deploy(connection, folder)
+            states.append(catalog(connection))
+        for folder, before in zip(reversed(MIGRATIONS), reversed(states[:-1]), strict=True):
+            run(connection, folder, "revert")
+            assert not catalog(connection).change_to(before), folder.name
+        for folder, after in zip(MIGRATIONS, states[1:], strict=True):
+            deploy(connection, folder)
+            assert not catalog(connection).change_to(after), folder.name
+    changed = {f.name for f, old, new in zip(MIGRATIONS, states, states[1:], strict=False) if old.digest != new.digest}
+    # Supabase has brought along what the first one makes, and nobody else what the one for Realtime looks for
+    idle = "0001_compat" if world == "supabase" else "0015_realtime"
+    assert changed == {folder.name for folder in MIGRATIONS} - {idle}
+
+
+# the shim, what Realtime needs, and a range type's constructors, which the server gives to its first superuser
+OTHERS = ("schema:auth", "function:auth.", "function:app.published_tables", "function:app.uuid_range(",
+          "function:app.uuid_multirange(")  # fmt: skip
 
 
 @every_major
-def test_as_superuser(address):
-    with _as_superuser(address) as connection:
-        states = _there_and_back(connection)
-    assert len({state.digest for state in states}) == len(MIGRATIONS) + 1
+def test_the_schema_is_the_same_whoever_deploys(cluster):
+    found = {}
+    for world, empty in WORLDS.items():
+        with empty(cluster) as connection:
+            before = catalog(connection)
+            deploy(connection, *MIGRATIONS)
+            user = connection.info.user
+            found[world] = {
+                name: text.replace(user, "deployer")
+                for name, text in catalog(connection).objects.items()
+                if name not in before.objects and not name.startswith(OTHERS)
+            }
+    assert found["superuser"] == found["owner"]
+    assert found["owner"] == found["supabase"]
 
 
-@every_major
-def test_as_ordinary_owner(cluster):
-    with _as_owner(cluster) as connection:
-        assert connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() == (False,)
-        _there_and_back(connection)
+# -- one by one --------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module", params=MAJORS)
+def empty(clusters, request):
+    with owned_database(clusters(request.param)) as address, session(address, "test") as connection:
+        yield connection
 
 
-@every_major
-def test_the_schema_is_the_same_whoever_deploys(cluster, address):
-    with _as_superuser(address) as connection:
-        deploy(connection, *MIGRATIONS)
-        ours = catalog(connection).objects
-    with _as_owner(cluster) as connection:
-        deploy(connection, *MIGRATIONS)
-        theirs = catalog(connection).objects
-    superuser = address.user
-    ours = {
-        name: text.replace(superuser, "deployer")
-        for name, text in ours.items()
-        if name.startswith(("table:", "policy:"))
-    }
-    assert ours == {name: theirs[name].replace(ROLE, "deployer") for name in ours}
+@pytest.mark.parametrize("folder", MIGRATIONS, ids=_name)
+def test_alone_over_what_it_requires(empty, folder):
+    with empty.transaction(force_rollback=True):
+        deploy(empty, *closure(folder)[:-1])
+        before = catalog(empty)
+        deploy(empty, folder)
+        run(empty, folder, "revert")
+        assert not catalog(empty).change_to(before)
 
 
-@every_major
-def test_revert_stops_at_what_somebody_built_on_top(db):
-    deploy(db, *MIGRATIONS[:4])
-    db.execute("create view public.mine with (security_invoker) as select id from public.timeline_items")
-    with pytest.raises(psycopg.errors.DependentObjectsStillExist):
-        run(db, MIGRATIONS[3], "revert")
-    assert db.execute("select to_regclass('public.weddings') is not null").fetchone() == (True,)
+CALLS = {
+    "0001_compat": ["auth.uid()"],
+    "0002_helpers": ["app.uuid_v7()", "app.tz_ok('UTC')", "app.currency_ok('GBP')"],
+    "0005_access": ["app.org_ids('viewer')", "app.wedding_ids('people')"],
+    "0011_communication": ["app.conversation_ids('viewer')"],
+}
 
 
-def test_the_shim_goes_with_its_migration(db):
-    deploy(db, COMPAT)
-    run(db, COMPAT, "revert")
-    assert db.execute("select to_regnamespace('auth')").fetchone() == (None,)
+def _uses(folder):
+    tables = [f"select * from public.{name}" for name in tables_of(folder)]
+    return tables + [f"select {call} as x" for call in CALLS.get(folder.name, [])]
 
 
-# -- roles belong to the cluster: these tests have one of their own ----------------------------------------------------
-def _roles(connection):
-    found = connection.execute("select rolname from pg_roles where rolname = any (%s)", [list(API_ROLES)])
+@pytest.mark.parametrize("folder", [folder for folder in MIGRATIONS if _uses(folder)], ids=_name)
+def test_revert_stops_at_what_somebody_built_on_top(empty, folder):
+    with empty.transaction(force_rollback=True):
+        deploy(empty, *closure(folder))
+        for use in _uses(folder):
+            with empty.transaction(force_rollback=True):
+                empty.execute(f"create view public.mine with (security_invoker) as {use}")
+                with pytest.raises(psycopg.errors.DependentObjectsStillExist):
+                    run(empty, folder, "revert")
+
+
+# -- Realtime ----------------------------------------------------------------------------------------------------------
+REALTIME = next(folder for folder in MIGRATIONS if folder.name == "0015_realtime")
+LIVE = {"wedding_events", "timeline_items", "rsvps", "messages", "notifications"}
+
+
+def _published(connection):
+    found = connection.execute("select tablename from pg_publication_tables where pubname = 'supabase_realtime'")
     return {name for (name,) in found}
 
 
-@contextmanager
-def _own_cluster(major, *names):
-    with scratch(major) as cluster, ExitStack() as stack:
-        with session(cluster.address(), "test-admin") as admin:
-            admin.execute("create role deployer createrole bypassrls")
-            for name in names:
-                admin.execute(f"create database {name} owner deployer")
-        addresses = [replace(cluster.address(name), session_authorization="deployer") for name in names]
-        yield [stack.enter_context(session(address, "test")) for address in addresses]
-
-
-@pytest.mark.parametrize("major", MAJORS)
-def test_roles_nobody_uses_go_with_the_migration_that_made_them(major):
-    with _own_cluster(major, "one", "two") as (one, two):
-        before = fingerprint.take(one)
-        deploy(one, COMPAT)
-        deploy(two, COMPAT)
-        assert _roles(one) == set(API_ROLES)
-        run(one, COMPAT, "revert")
-        assert _roles(one) == set(API_ROLES), "the other database has granted them its shim"
-        run(two, COMPAT, "revert")
-        assert _roles(one) == set(API_ROLES), "they were there before this database"
-        deploy(one, COMPAT)
-        run(one, COMPAT, "revert")
-        assert _roles(one) == set()
-        assert not before.change_to(fingerprint.take(one))
-
-
-@pytest.mark.parametrize("use", ["grant {} to authenticator", "alter role {} set statement_timeout = '3s'"])
-def test_roles_somebody_uses_stay(use):
-    with _own_cluster(18, "one") as (one,):
-        one.execute("create role authenticator")
-        deploy(one, COMPAT)
-        for role in API_ROLES:
-            one.execute(use.format(role))
-        run(one, COMPAT, "revert")
-        assert _roles(one) == set(API_ROLES)
-
-
-# -- Supabase: its auth schema is not ours, and its default privileges give everything to everybody --------------------
-SUPABASE = """
-create schema auth;
-create function auth.uid() returns uuid language sql stable
-  as $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
-grant usage on schema auth to public;
-alter default privileges for role {owner} in schema public grant all on tables to anon, authenticated, service_role;
-alter default privileges for role {owner} in schema public grant all on functions to anon, authenticated, service_role;
-"""
-
-
-@contextmanager
-def _supabase(cluster):
-    make_api_roles(cluster)
-    with owned_database(cluster) as address:
-        with session(cluster.address(address.dbname), "test-admin") as admin:
-            admin.execute(SUPABASE.format(owner=ROLE))
-        with session(address, "test") as connection:
-            yield connection
-
-
-@every_major
-def test_supabase_auth_is_left_alone(cluster):
-    with _supabase(cluster) as connection:
+def test_what_was_published_before_stays_published(cluster):
+    with supabase(cluster) as connection:
+        deploy(connection, *closure(REALTIME)[:-1])
+        connection.execute("alter publication supabase_realtime add table messages where (body <> ''), guests")
         before = catalog(connection)
-        deploy(connection, *MIGRATIONS)
-        change = before.change_to(catalog(connection))
-        assert not [name for name in change.objects if "auth." in name or name == "schema:auth"]
-        for folder in reversed(MIGRATIONS):
-            run(connection, folder, "revert")
+        deploy(connection, REALTIME)
+        assert _published(connection) == LIVE | {"guests"}
+        run(connection, REALTIME, "revert")
+        assert _published(connection) == {"messages", "guests"}
         assert not catalog(connection).change_to(before)
 
 
-@every_major
-def test_supabase_default_privileges_do_not_get_through(cluster):
-    with _supabase(cluster) as connection:
-        deploy(connection, *MIGRATIONS[:4])
-        granted = connection.execute(
-            "select c.relname, a.grantee::regrole, a.privilege_type from pg_class c, aclexplode(c.relacl) a "
-            "where c.relname = any (%s) and a.grantee <> c.relowner",
-            [list(TABLES)],
-        ).fetchall()
-        assert granted == []
+def test_what_somebody_took_out_since_does_not_stop_the_revert(cluster):
+    with supabase(cluster) as connection:
+        deploy(connection, *closure(REALTIME))
+        connection.execute("alter publication supabase_realtime drop table rsvps")
+        run(connection, REALTIME, "revert")
+        assert _published(connection) == set()
+        deploy(connection, REALTIME)
+        connection.execute("drop publication supabase_realtime")
+        run(connection, REALTIME, "revert")
+        assert connection.execute("select to_regprocedure('app.published_tables()')").fetchone() == (None,)
 
 
-def test_somebody_elses_auth_schema_stops_the_deployment(db):
-    db.execute("create schema auth")
-    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match=r"auth\.uid\(\) does not"):
-        run(db, COMPAT, "deploy")
+@pytest.mark.parametrize("scope", ["for all tables", "for tables in schema public"])
+def test_a_publication_of_everything_is_left_alone(cluster, scope):
+    with superuser(cluster) as connection:
+        connection.execute(f"set client_min_messages = error; create publication supabase_realtime {scope}")
+        deploy(connection, *closure(REALTIME)[:-1])
+        before = catalog(connection)
+        deploy(connection, REALTIME)
+        assert not before.change_to(catalog(connection))
 
 
-def test_a_deployer_who_cannot_become_the_api_roles_is_told(cluster):
-    make_api_roles(cluster)
-    with session(cluster.address(), "test-admin") as admin:
-        admin.execute("create role powerless login password 'not-a-secret'")
-        admin.execute("create database powerless owner powerless")
-    try:
-        with session(cluster.address("powerless"), "test") as connection:
-            connection.execute("set session authorization powerless")
-            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="cannot become anon") as caught:
-                run(connection, COMPAT, "deploy")
-            assert "grant anon, authenticated to powerless" in caught.value.diag.message_hint
-    finally:
-        with session(cluster.address(), "test-admin") as admin:
-            admin.execute("drop database powerless with (force)")
-            admin.execute("drop role powerless")
+def test_a_publication_of_somebody_else_is_left_alone_and_said(cluster):
+    said = []
+    with supabase(cluster) as connection, session(cluster.address(connection.info.dbname), "test-admin") as admin:
+        admin.execute("alter publication supabase_realtime owner to current_user")
+        connection.add_notice_handler(lambda notice: said.append((notice.message_primary, notice.message_hint)))
+        deploy(connection, *closure(REALTIME))
+        assert _published(connection) == set()
+        run(connection, REALTIME, "revert")
+    assert {message for message, _ in said} == {f"public.{table} is not sent to those who listen" for table in LIVE}
+    assert all("alter publication supabase_realtime add table public." in hint for _, hint in said)

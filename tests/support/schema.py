@@ -36,6 +36,14 @@ def tables_of(*folders: Path) -> tuple[str, ...]:
 TABLES = tables_of(*MIGRATIONS)
 
 
+def closure(folder: Path) -> tuple[Path, ...]:
+    """What this migration requires, directly or not, in order, and itself at the end."""
+    header = re.search(r"^-- requires: (.*)$", (folder / "deploy.sql").read_text(), re.MULTILINE)
+    named = re.split(r",\s*", header[1]) if header else []
+    needed = {path for name in named for path in closure(folder.parent / name)}
+    return (*sorted(needed), folder)
+
+
 @contextmanager
 def owned_database(cluster: Cluster) -> Iterator[Address]:
     """A database of an ordinary role that may create roles and bypass row-level security, as Supabase's owner may.
