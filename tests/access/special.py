@@ -1,0 +1,82 @@
+"""The cases that no rule about a table's rows makes: what a value may become, and states that are final."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.access.attempt import Case, literal
+from tests.access.oracle import GRANTED, POLICY, refused, rows
+from tests.access.rows import ROWS, Row, make
+from tests.access.world import ACTORS
+
+_BY_NAME = {actor.name: actor for actor in ACTORS}
+_KEPT, _NONE = refused("WS005"), rows([])
+REACHED = "that row"
+
+# actor, whose membership in A, what it is to become, outcome
+_LEVELS = (
+    ("owner_a", "viewer_a", "role = 'owner'", REACHED),
+    ("admin_a", "viewer_a", "role = 'owner'", POLICY),
+    ("admin_a", "admin_a", "role = 'owner'", POLICY),
+    ("two_tenants", "two_tenants", "role = 'owner'", POLICY),
+    ("admin_a", "viewer_a", "role = 'admin'", REACHED),
+    ("admin_a", "owner_a", "role = 'viewer'", _NONE),
+    ("admin_a", "owner_a", "status = 'suspended'", _NONE),
+    ("admin_a", "suspended_a", "status = 'active'", _NONE),
+    ("suspended_a", "suspended_a", "status = 'active'", _NONE),
+    ("member_a", "member_a", "role = 'admin'", _NONE),
+    ("owner_d", "viewer_a", "role = 'admin'", _NONE),
+    ("service_role", "viewer_a", "role = 'owner'", REACHED),
+)
+# actor, state of the contract of A, what it is to become, outcome
+_CONTRACTS = (
+    *((actor, state, "title = 'x'", _KEPT) for actor in ("member_a", "service_role") for state in ("signed", "void")),
+    *((actor, "signed", "status = 'void'", REACHED) for actor in ("member_a", "service_role")),
+    ("member_a", "signed", "status = 'void', total_minor = 1", _KEPT),
+    ("member_a", "signed", "signed_name = 'Eve'", _KEPT),
+    ("member_a", "signed", "status = 'draft'", _KEPT),
+    ("member_a", "void", "status = 'draft'", _KEPT),
+    ("service_role", "void", "status = 'signed'", _KEPT),
+    ("viewer_a", "signed", "status = 'void'", _NONE),
+    ("owner_d", "signed", "status = 'void'", _NONE),
+)
+
+
+def special_cases(table: str) -> Iterator[Case]:
+    """Those of this table."""
+    if table == "memberships":
+        for name, whose, change, outcome in _LEVELS:
+            yield _change(name, find(table, "A", whose), change, outcome, replica=True)
+    if table == "contracts":
+        for name, state, change, outcome in _CONTRACTS:
+            yield _change(name, find(table, "A", state), change, outcome)
+        for name, state, outcome in (("service_role", "signed", _KEPT), ("owner_a", "signed", _NONE)):
+            statement = f"delete from public.contracts where id = {literal(find(table, 'A', state).id)}"
+            yield Case(table, GRANTED, _BY_NAME[name], "delete", state, statement, outcome)
+    if table == "forms":
+        yield from _conflicts()
+
+
+def find(table: str, tenant: str, tag: str = "1") -> Row:
+    """A row of the matrix by its names."""
+    return next(row for row in ROWS[table] if (row.tenant, row.tag) == (tenant, tag))
+
+
+def _change(name: str, row: Row, change: str, outcome: str, *, replica: bool = False) -> Case:
+    statement = f"update public.{row.table} set {change} where id = {literal(row.id)}"
+    reached = rows([row]) if outcome == REACHED else outcome
+    return Case(row.table, GRANTED, _BY_NAME[name], "update", f"{row}: {change}", statement, reached, replica)
+
+
+def _conflicts() -> Iterator[Case]:
+    """A key that another tenant has taken answers as a free one does."""
+    for slug in (find("forms", "D").values["slug"], "free"):
+        for action in ("nothing", "update set title = 'x'"):
+            values = f"values ({literal(make('organizations', 'D').id)}, 'x', {literal(slug)})"
+            statement = (
+                f"insert into public.forms (organization_id, title, slug) {values}"
+                f" on conflict (organization_id, slug) do {action}"
+            )
+            yield Case(
+                "forms", GRANTED, _BY_NAME["owner_a"], "insert", f"{slug}, on conflict {action}", statement, POLICY
+            )
