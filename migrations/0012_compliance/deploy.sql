@@ -196,8 +196,7 @@ insert into app.personal_data (relation, column_name, class, action, new_value, 
      'signed or declared void: kept as it was agreed, for claims and taxes (GDPR article 17(3)(b) and (e))'),
   ('public.contracts', 'signed_name', 'personal', 'null', null, 't.status in (''draft'', ''sent'')', false,
      'signed or declared void: kept as it was agreed, for claims and taxes (GDPR article 17(3)(b) and (e))'),
-  ('public.invoices', 'notes', 'personal', 'null', null, 't.status = ''draft''', true,
-     'issued: invoices are kept unchanged, for taxes (GDPR article 17(3)(b))'),
+  ('public.invoices', 'notes', 'personal', 'null', null, null, true, null),
   ('public.invoice_lines', 'description', 'personal', 'replace', '''erased''',
      'exists (select from public.invoices as i where i.id = t.invoice_id and i.status = ''draft'')', true,
      'issued: invoices are kept unchanged, for taxes (GDPR article 17(3)(b))'),
@@ -207,8 +206,10 @@ insert into app.personal_data (relation, column_name, class, action, new_value, 
   ('public.refunds', 'reason', 'personal', 'null', null, null, true, null),
   ('public.refunds', 'provider_refund_id', 'personal', 'keep', null, null, false,
      'the key of a refund in the accounts, for taxes (GDPR article 17(3)(b)); the provider knows whose it is'),
+  ('public.stripe_events', 'provider_payment_id', 'personal', 'keep', null, null, false,
+     'the key of a payment in the accounts, for taxes (GDPR article 17(3)(b)); the provider knows whose it is'),
   ('public.stripe_events', 'payload', 'personal', 'replace', 'app.masked_event(t.payload)', null, false, null),
-  ('public.stripe_events', 'reason', 'personal', 'null', null, null, true, null),
+  ('public.stripe_events', 'reason', 'personal', null, null, null, true, null),
 
   ('public.conversations', 'subject', 'personal', null, null, null, true, null),
   ('public.messages', 'body', 'personal', 'replace', '''erased''', null, true, null),
@@ -247,7 +248,7 @@ from (values
   ('public.contracts', '{currency, status}'),
   ('public.subscriptions', '{plan, status, currency, provider_customer_id, provider_subscription_id}'),
   ('public.invoices', '{number, status, currency}'),
-  ('public.payments', '{status, currency}'),
+  ('public.payments', '{status, currency, disputes}'),
   ('public.refunds', '{status, currency}'),
   ('public.stripe_events', '{event_id, type, outcome}'),
   ('public.notifications', '{kind}'),
@@ -272,15 +273,16 @@ create function app.address_pattern(address text) returns text
   $$;
 comment on function app.address_pattern(text) is 'a regular expression for exactly this address, in any case';
 
--- An event of the payment provider without the person: of everything it says only keys, amounts, states and times stay.
--- Named is what stays, not what goes: the provider adds fields without asking.
+-- An event of the payment provider without the person: of everything it says only keys, amounts, states and times stay,
+-- which is what 0010_money reads, so that one still waiting can be acted on afterwards. Named is what stays, not what
+-- goes: the provider adds fields without asking.
 create function app.masked_event(payload jsonb) returns jsonb
   language plpgsql immutable strict parallel safe set search_path = pg_catalog, pg_temp
   as $$
 declare
   known constant text[] := array['id', 'object', 'type', 'created', 'livemode', 'amount', 'amount_received',
     'amount_captured', 'amount_refunded', 'currency', 'status', 'payment_intent', 'charge', 'invoice_id',
-    'organization_id', 'subscription', 'current_period_end'];
+    'organization_id', 'customer', 'unit_amount', 'current_period_end', 'code'];
 begin
   return case jsonb_typeof(payload)
     when 'object' then (
