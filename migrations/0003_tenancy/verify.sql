@@ -23,6 +23,23 @@ where f.contype = 'f'
       and (i.indkey::int2[])[0:pg_catalog.cardinality(f.conkey) - 1] operator(pg_catalog.@>) f.conkey
   );
 
+-- a row points only at rows of its own tenant: every foreign key but those to the tenants and people themselves has the
+-- tenant on both sides
+select pg_catalog.count(*) = 6
+       and pg_catalog.bool_and(
+         f.confrelid = any (array['public.organizations', 'public.profiles']::regclass[]) or t.is_kept)
+       as references_stay_within_the_tenant
+from pg_catalog.pg_constraint as f
+cross join lateral (
+  select pg_catalog.bool_or(h.attname = 'organization_id' and t.attname = h.attname) as is_kept
+  from rows from (pg_catalog.unnest(f.conkey), pg_catalog.unnest(f.confkey)) as k (here, there)
+  join pg_catalog.pg_attribute as h on h.attrelid = f.conrelid and h.attnum = k.here
+  join pg_catalog.pg_attribute as t on t.attrelid = f.confrelid and t.attnum = k.there
+) as t
+where f.contype = 'f'
+  and f.conrelid = any (array['public.organizations', 'public.profiles', 'public.memberships',
+                 'public.invitations', 'public.api_keys']::regclass[]);
+
 -- nothing is half done
 select pg_catalog.bool_and(c.convalidated) as constraints_are_valid
 from pg_catalog.pg_constraint as c

@@ -23,6 +23,23 @@ where f.contype = 'f'
       and (i.indkey::int2[])[0:pg_catalog.cardinality(f.conkey) - 1] operator(pg_catalog.@>) f.conkey
   );
 
+-- a row points only at rows of its own tenant: every foreign key but those to the tenants and people themselves has the
+-- tenant on both sides
+select pg_catalog.count(*) = 8
+       and pg_catalog.bool_and(
+         f.confrelid = any (array['public.organizations', 'public.weddings', 'public.profiles']::regclass[]) or t.is_kept)
+       as references_stay_within_the_tenant
+from pg_catalog.pg_constraint as f
+cross join lateral (
+  select pg_catalog.bool_or(h.attname = 'wedding_id' and t.attname = h.attname) as is_kept
+  from rows from (pg_catalog.unnest(f.conkey), pg_catalog.unnest(f.confkey)) as k (here, there)
+  join pg_catalog.pg_attribute as h on h.attrelid = f.conrelid and h.attnum = k.here
+  join pg_catalog.pg_attribute as t on t.attrelid = f.confrelid and t.attnum = k.there
+) as t
+where f.contype = 'f'
+  and f.conrelid = any (array['public.weddings', 'public.wedding_people', 'public.wedding_vendors',
+                 'public.wedding_events', 'public.timeline_items']::regclass[]);
+
 -- nothing is half done
 select pg_catalog.bool_and(c.convalidated) as constraints_are_valid
 from pg_catalog.pg_constraint as c
@@ -48,10 +65,3 @@ join (values
 where t.tgfoid = 'app.keep_tenant()'::regprocedure and t.tgenabled = 'O'
   and pg_catalog.pg_get_triggerdef(t.oid) like pg_catalog.format(
     '%% BEFORE UPDATE OF %s ON %% FOR EACH ROW WHEN (%s) EXECUTE FUNCTION %%', k.columns, k.moved);
-
--- the tables below a wedding point only at rows of the same wedding
-select pg_catalog.count(*) = 2 as references_stay_within_the_wedding
-from pg_catalog.pg_constraint as f
-join pg_catalog.pg_attribute as a on a.attrelid = f.conrelid and a.attnum = f.conkey[1]
-where f.contype = 'f' and f.conrelid = 'public.timeline_items'::regclass
-  and a.attname = 'wedding_id' and pg_catalog.cardinality(f.conkey) = 2;

@@ -17,3 +17,11 @@ select pg_catalog.bool_and(c.relrowsecurity) as tables_are_protected
 from pg_catalog.pg_class as c
 where c.oid = any (array['public.wedding_events', 'public.timeline_items', 'public.rsvps', 'public.messages',
                          'public.notifications']::regclass[]);
+
+-- what the revert takes out is for nobody else to call
+select pg_catalog.count(*) = 0 as memory_is_closed
+from pg_catalog.pg_proc as p
+cross join (values ('anon'), ('authenticated'), ('service_role')) as r (name)
+where p.oid = pg_catalog.to_regprocedure('app.published_tables()')
+  and (p.proconfig is distinct from array['search_path=pg_catalog, pg_temp']
+       or pg_catalog.has_function_privilege(r.name, p.oid, 'execute'));
