@@ -362,6 +362,43 @@ def test_what_is_no_change_of_the_schema_is_not_seen(base, statement):
     assert before.change_to(take(base)).objects == {}
 
 
+@pytest.fixture
+def maintained(base):
+    """A partition as nightly maintenance makes it, with an index, a constraint and a trigger of its parent's."""
+    with base.transaction(force_rollback=True):
+        base.execute("""create index log_what on app.log (what);
+            alter table app.log add check (what <> '');
+            create trigger touch after insert on app.log for each row execute function app.touch()""")
+        before = take(base)
+        base.execute("""create table app.log_2027 partition of app.log for values from ('2027-01-01') to ('2028-01-01');
+            alter table app.log_2027 enable row level security;
+            comment on table app.log_2027 is 'made by wedsync-db maintenance'""")
+        yield before
+
+
+def test_a_partition_of_maintenance_is_no_change_of_the_schema(base, maintained):
+    assert maintained.change_to(take(base)).objects == {}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "alter table app.log_2027 disable row level security",
+        "grant select on app.log_2027 to public",
+        "grant select (what) on app.log_2027 to public",
+        "create policy anybody on app.log_2027 using (true)",
+        "create trigger own after delete on app.log_2027 for each row execute function app.touch()",
+        "comment on table app.log_2027 is 'by hand'",
+        "alter table app.log detach partition app.log_2027",
+        """create table app.other (id int); alter table app.other enable row level security;
+        comment on table app.other is 'made by wedsync-db maintenance'""",
+    ],
+)
+def test_its_mark_hides_nothing_else(base, maintained, damage):
+    base.execute(damage)
+    assert maintained.change_to(take(base)).objects
+
+
 def test_a_dropped_column_leaves_no_hole(base):
     before = take(base)
     base.execute("create table app.a (x int, gone int, y int); alter table app.a drop gone")

@@ -10,18 +10,34 @@ select pg_catalog.set_config(s.name, s.value, true)
        as s (name, value)
 
 -- name: scope
--- What every branch shares: schemas that are the user's, objects that belong to an extension, and the user's relations.
+-- What every branch shares: schemas that are the user's, objects that belong to an extension, what maintenance keeps up, and
+-- the user's relations.
 with ns as materialized (
   select oid, pg_catalog.quote_ident(nspname) as name, nspowner, nspacl
     from pg_catalog.pg_namespace
    where nspname !~ '^pg_' and nspname not in ('information_schema', 'wedsync_db')
 ), ext as materialized (
   select classid, objid from pg_catalog.pg_depend where deptype = 'e'
+), kept as materialized (
+  -- Partitions that maintenance makes and drops night after night are no change of the schema, as long as they are what it
+  -- makes: a partition under row-level security, with nothing granted and no policy or trigger of its own. Any other bears
+  -- the mark in vain.
+  select c.oid
+    from pg_catalog.pg_description d
+    join pg_catalog.pg_class c on c.oid = d.objoid and c.relkind = 'r' and c.relispartition and c.relrowsecurity
+   where d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objsubid = 0
+     and d.description = 'made by wedsync-db maintenance'
+     and not exists (select from pg_catalog.aclexplode(c.relacl) a where a.grantee <> c.relowner)
+     and not exists (select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attacl is not null)
+     and not exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid)
+     and not exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal and t.tgparentid = 0)
 ), rel as materialized (
   select c.*, ns.name || '.' || pg_catalog.quote_ident(c.relname) as name
     from pg_catalog.pg_class c
     join ns on ns.oid = c.relnamespace
    where not exists (select from ext where ext.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and ext.objid = c.oid)
+     and not exists (select from kept where kept.oid = c.oid)
+     and not exists (select from pg_catalog.pg_index i join kept on kept.oid = i.indrelid where i.indexrelid = c.oid)
 ), typ as materialized (
   select t.*, ns.name || '.' || pg_catalog.quote_ident(t.typname) as name
     from pg_catalog.pg_type t
