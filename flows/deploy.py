@@ -69,7 +69,7 @@ def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[str
 
 def _carry_out(environment: EnvironmentName, proof: Proof, overrides: tuple[str, ...]) -> State[object]:
     """Touch the target: everything or nothing."""
-    ask_guard(environment, "migrate", overrides=overrides, predicted_seconds=proof.predicted_seconds)
+    ask_guard(environment, "migrate", overrides=overrides, proof=proof)
     with held_target(environment) as lock:
         opened = open_deployment(environment, proof)
         try:

@@ -10,6 +10,8 @@ from tasks.running import say, step
 from wedsync_db.guard.checks import check_guard
 from wedsync_db.guard.decide import GuardReport, require_open
 from wedsync_db.installation import this_installation
+from wedsync_db.migrate.deployment import work_ahead, work_left
+from wedsync_db.model import Proof, Severity
 
 
 @step(name="guard", run_name="guard-{stage}-{environment}", retries=2)
@@ -18,25 +20,28 @@ def ask_guard(
     stage: str = "start",
     *,
     overrides: Sequence[str] = (),
-    predicted_seconds: float = 0.0,
+    proof: Proof | None = None,
 ) -> GuardReport:
-    """Check everything that speaks against a deployment now.
+    """Check everything that speaks against a deployment now: with `proof`, against what is left of it.
 
     Raises:
         Refused: with the reason and what would clear it.
     """
     installation = this_installation()
+    settings = installation.environment(environment)
     with installation.target(environment, create=True) as address:
         report = check_guard(
             address,
-            installation.environment(environment),
+            settings,
             stage=stage,
             clock=lambda: datetime.now(UTC),
             home=installation.home,
-            predicted_seconds=predicted_seconds,
+            work=work_left(address, settings, proof.plan, proof.rehearsal) if proof else work_ahead(address, settings),
             overrides=overrides,
         )
     for finding in report.findings:
+        if stage != "start" and finding.severity is Severity.NOTE:
+            continue  # said already, and it will be asked again between any two transactions
         say(f"guard: {finding.message}")
     require_open(report)
     return report

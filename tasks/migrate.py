@@ -44,7 +44,7 @@ def migrate(
             proof.rehearsal,
             opened.deployment,
             lock_pid,
-            between=lambda: _ask_again(environment, overrides),
+            between=lambda: _ask_again(environment, proof, overrides),
             say=say,
         )
     say(f"migrate: {len(applied.migrations)} applied in {applied.seconds:.2f} s")
@@ -71,5 +71,5 @@ def close(environment: EnvironmentName, opened: Opened, after: Fingerprint) -> N
         deployment.close_deployment(address, opened.deployment, after)
 
 
-def _ask_again(environment: EnvironmentName, overrides: tuple[str, ...]) -> None:
-    ask_guard.fn(environment, "migrate", overrides=overrides)
+def _ask_again(environment: EnvironmentName, proof: Proof, overrides: tuple[str, ...]) -> None:
+    ask_guard.fn(environment, "migrate", overrides=overrides, proof=proof)

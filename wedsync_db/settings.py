@@ -23,6 +23,8 @@ class GuardSettings:
     freeze: Policy = "refuse"
     zone: str = "UTC"  # IANA name of the platform's zone, in which Saturdays and the Friday freeze are meant
     freeze_from_friday_hour: int = 18
+    weddings: Policy = "refuse"
+    locked_weddings_allowed: int = 0  # so many may be near while migrations run that nobody notices
     long_transaction_seconds: int = 300
     free_disk_factor: float = 2.0  # free bytes here for backup and scratch, as a multiple of the database's size
     clock_skew_seconds: float = 2.0
@@ -71,6 +73,8 @@ _GUARD: Mapping[str, values.Reader] = {
     "freeze": values.one_of("off", "warn", "refuse"),
     "zone": values.zone,
     "freeze_from_friday_hour": values.whole(0, 24),
+    "weddings": values.one_of("off", "warn", "refuse"),
+    "locked_weddings_allowed": values.whole(0, 1_000_000),
     "long_transaction_seconds": values.whole(1, 7 * 86_400),
     "free_disk_factor": values.number(),
     "clock_skew_seconds": values.number(),

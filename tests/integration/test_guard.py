@@ -18,6 +18,7 @@ from wedsync_db.guard import questions
 from wedsync_db.guard.checks import QUESTIONS, TIMELY, ask, check_guard
 from wedsync_db.guard.decide import require_open
 from wedsync_db.guard.freeze import first_freeze
+from wedsync_db.guard.impact import NO_WORK, Work
 from wedsync_db.guard.questions import Context
 from wedsync_db.model import Severity
 from wedsync_db.postgres.cluster import binaries_of, scratch, start, stop
@@ -26,7 +27,7 @@ from wedsync_db.postgres.session import session
 from wedsync_db.settings import Environment, GuardSettings
 
 MAJORS = [m for m in (15, 16, 18) if binaries_of(m)]
-OPEN = GuardSettings(freeze="off", wait_for_holder_seconds=0.0, free_disk_factor=0.001)
+OPEN = GuardSettings(freeze="off", weddings="off", wait_for_holder_seconds=0.0, free_disk_factor=0.001)
 all_majors = pytest.mark.parametrize("major", MAJORS, indirect=True)
 
 
@@ -38,7 +39,7 @@ def now():
 def guard(address, home):
     """Ask the guard: `guard()` → the report; settings and arguments as keywords."""
 
-    def check(target=address, *, clock=now, stage="start", settings=None, overrides=(), predicted=0.0, **environment):
+    def check(target=address, *, clock=now, stage="start", settings=None, overrides=(), work=NO_WORK, **environment):
         return check_guard(
             target,
             Environment("test", url_env="X", guard=replace(OPEN, **(settings or {})), **environment),
@@ -46,7 +47,7 @@ def guard(address, home):
             clock=clock,
             home=home,
             overrides=overrides,
-            predicted_seconds=predicted,
+            work=work,
         )
 
     return check
@@ -272,11 +273,12 @@ def test_the_prediction_and_a_roll_back_must_end_before_the_freeze(guard):
     moment = now()
     free_until = first_freeze(moment, moment + timedelta(days=7), ZoneInfo("UTC"), 18)
     seconds = max(0.0, (free_until.start - moment).total_seconds()) / 2 + 600
-    report = guard(settings={"freeze": "refuse"}, predicted=seconds)
+    work = Work(seconds, roll_back_seconds=seconds)
+    report = guard(settings={"freeze": "refuse"}, work=work)
     assert "freeze" in refusals(report)
     assert "It ends on Mon " in report.refused[0].hint
-    assert refusals(guard(settings={"freeze": "warn"}, predicted=seconds)) == {}
-    assert guard(settings={"freeze": "off"}, predicted=seconds).findings == ()
+    assert refusals(guard(settings={"freeze": "warn"}, work=work)) == {}
+    assert guard(settings={"freeze": "off"}, work=work).findings == ()
 
 
 @pytest.mark.parametrize(
@@ -293,7 +295,9 @@ def test_the_prediction_and_a_roll_back_must_end_before_the_freeze(guard):
 def test_what_is_said_about_the_freeze(db, tmp_path, monkeypatch, moment, said):
     monkeypatch.setattr(questions, "_server_time", lambda _: datetime.fromisoformat(moment).replace(tzinfo=UTC))
     settings = replace(OPEN, freeze="refuse", zone="Europe/London")
-    context = Context(Environment("test", url_env="X", guard=settings), tmp_path, now, predicted_seconds=1800)
+    context = Context(
+        Environment("test", url_env="X", guard=settings), tmp_path, now, Work(1800, roll_back_seconds=1800)
+    )
     found = ask(db, context, frozenset({"freeze"}))
     assert [said in f.message for f in found] == ([True] if said else [])
     assert all(f.hint == "It ends on Mon 2026-06-08 00:00 BST" for f in found)
@@ -347,7 +351,9 @@ def test_what_cannot_be_asked_does_not_pass(db, guard, ordinary):
 
 def test_a_session_that_ends_in_between_passes_nothing(db, tmp_path):
     db.close()
-    context = Context(Environment("test", url_env="X", guard=replace(OPEN, freeze="refuse")), tmp_path, now)
+    context = Context(
+        Environment("test", url_env="X", guard=replace(OPEN, freeze="refuse", weddings="refuse")), tmp_path, now
+    )
     found = ask(db, context, frozenset(QUESTIONS))
     silent = {"tls"}  # this environment does not ask for it
     assert {f.rule for f in found} == QUESTIONS.keys() - silent

@@ -45,6 +45,7 @@ def test_the_shipped_file_is_valid_and_careful_about_production():
     assert production.require_tls
     assert production.approval
     assert production.guard.freeze == "refuse"
+    assert production.guard.weddings == "refuse"
     assert not production.allow_data_copy
 
 
@@ -72,6 +73,8 @@ def test_every_key_can_be_set(file):
         freeze = "warn"
         zone = "Australia/Sydney"
         freeze_from_friday_hour = 12
+        weddings = "warn"
+        locked_weddings_allowed = 7
         long_transaction_seconds = 60
         free_disk_factor = 3
         clock_skew_seconds = 0.5
@@ -97,7 +100,7 @@ def test_every_key_can_be_set(file):
         require_exact_revert=False,
         approval=True,
         backup_jobs=4,
-        guard=GuardSettings("warn", "Australia/Sydney", 12, 60, 3.0, 0.5, 0.0),
+        guard=GuardSettings("warn", "Australia/Sydney", 12, "warn", 7, 60, 3.0, 0.5, 0.0),
         locks=LockSettings(0.0, 250, 3, 60.0, 1000, 2.5),
     )
 
@@ -133,6 +136,8 @@ def test_no_setting_is_without_a_reader():
         ("guard.zone = '../../etc/passwd'", "names no time zone"),
         ("guard.zone = ''", "names no time zone"),
         ("guard.freeze_from_friday_hour = 25", "must be between 0 and 24, not 25"),
+        ("guard.weddings = 'maybe'", "guard.weddings must be 'off' or 'warn' or 'refuse', not 'maybe'"),
+        ("guard.locked_weddings_allowed = -1", "must be between 0 and 1000000, not -1"),
         ("guard.free_disk_factor = -1", "must be above zero, not -1"),
         ("guard.free_disk_factor = 0", "must be above zero, not 0"),
         ("guard.clock_skew_seconds = nan", "must be above zero, not nan"),

@@ -10,7 +10,8 @@ from datetime import datetime
 import psycopg
 
 from wedsync_db.guard import questions
-from wedsync_db.guard.decide import RULES, GuardReport, decide, parse_overrides
+from wedsync_db.guard.decide import RULES, GuardReport, decide, parse_overrides, policies
+from wedsync_db.guard.impact import NO_WORK, Work
 from wedsync_db.guard.questions import Context, Question
 from wedsync_db.home import Home
 from wedsync_db.model import Finding, Severity
@@ -29,13 +30,14 @@ QUESTIONS: Mapping[str, Question] = {
     "rows": questions.rows,
     "clock": questions.clock,
     "freeze": questions.freeze,
+    "weddings": questions.weddings,
     "held": questions.held,
     "blockers": questions.blockers,
     "disk": questions.disk,
     "replication": questions.replication,
 }
 # what may change while a deployment runs. Not `held`: by then the lock is ours, or taking it tells
-TIMELY = frozenset({"standby", "read-only", "pooled", "settings", "tls", "clock", "freeze", "blockers"})
+TIMELY = frozenset({"standby", "read-only", "pooled", "settings", "tls", "clock", "freeze", "weddings", "blockers"})
 _STAGES: Mapping[str, frozenset[str]] = {"start": frozenset(QUESTIONS), "migrate": TIMELY}
 _POLL_SECONDS = 0.2
 
@@ -47,7 +49,7 @@ def check_guard(
     stage: str,
     clock: Callable[[], datetime],
     home: Home,
-    predicted_seconds: float = 0.0,
+    work: Work = NO_WORK,
     overrides: Iterable[str] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> GuardReport:
@@ -60,7 +62,7 @@ def check_guard(
             between migrations, only what may have changed.
         clock: This machine's time, aware; the freeze goes by the server's.
         home: Where backup and scratch server go.
-        predicted_seconds: The migrations' own time; as long again is given to a roll back.
+        work: What the deployment has still to do, as far as it is known.
         overrides: `RULE=REASON` each.
         say: Gets a line when somebody is waited for.
 
@@ -70,12 +72,12 @@ def check_guard(
         Refused: a pooler answers that takes no settings, or the server is far too old.
     """
     accepted = parse_overrides(overrides)
-    context = Context(environment, home.path, clock, predicted_seconds)
+    context = Context(environment, home.path, clock, work)
     with session(address, "guard") as connection:
         if stage == "start":
             _wait_for_holder(connection, environment.guard.wait_for_holder_seconds, say)
         findings = ask(connection, context, _STAGES[stage])
-    return decide(findings, {"freeze": environment.guard.freeze}, accepted)
+    return decide(findings, policies(environment.guard), accepted)
 
 
 def ask(connection: psycopg.Connection, context: Context, rules: frozenset[str]) -> tuple[Finding, ...]:

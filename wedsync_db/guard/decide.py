@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from wedsync_db.errors import Refused, TargetHeld, UsageError
 from wedsync_db.model import Finding, Severity
 from wedsync_db.setting_values import suggestion
-from wedsync_db.settings import Policy
+from wedsync_db.settings import GuardSettings, Policy
 
 # every rule with what it makes sure of; `refused` below says when it does not
 RULES: Mapping[str, str] = {
@@ -22,6 +22,7 @@ RULES: Mapping[str, str] = {
     "rows": "the role sees all rows, so that a backup is complete",
     "clock": "the server's clock and ours agree",
     "freeze": "it is no weekend, and will be none before the deployment is over",
+    "weddings": "no wedding is so near that these migrations could disturb it",
     "held": "nobody else holds the database",
     "blockers": "no old transaction would block a migration",
     "disk": "there is room here for a backup and its restore",
@@ -69,6 +70,11 @@ def _parse_override(text: str) -> Override:
     if not reason:
         raise UsageError(f"the override of {rule} has no reason", hint=f'--override {rule}="why it is right today"')
     return Override(rule, " ".join(reason.split()))
+
+
+def policies(guard: GuardSettings) -> Mapping[str, Policy]:
+    """The rules whose answer is the environment's to choose, with what it chose."""
+    return {"freeze": guard.freeze, "weddings": guard.weddings}
 
 
 def decide(

@@ -17,7 +17,9 @@ from wedsync_db.postgres.binaries import binaries_of
 from wedsync_db.postgres.session import Address, session
 from wedsync_db.settings import Environment
 
-_PASSING = frozenset({"freeze", "held", "blockers"})  # true today only: said, and no reason to call it not ready
+_PASSING = frozenset(
+    {"freeze", "weddings", "held", "blockers"}
+)  # true today only: said, and no reason to call it not ready
 
 
 def doctor(
@@ -56,6 +58,7 @@ def _assured(environment: Environment) -> Mapping[str, str]:
     """What a rule without a finding says: nothing is claimed that this environment does not ask."""
     not_asked = {
         "freeze": environment.guard.freeze == "off" and "the freeze calendar is off in this environment",
+        "weddings": environment.guard.weddings == "off" and "weddings are not asked about in this environment",
         "tls": not environment.require_tls and "this environment does not require an encrypted connection",
     }
     return {rule: not_asked.get(rule) or what for rule, what in RULES.items()}

@@ -18,6 +18,8 @@ from psycopg.rows import tuple_row
 
 from wedsync_db.errors import Refused
 from wedsync_db.guard.freeze import Freeze, first_freeze
+from wedsync_db.guard.impact import NO_WORK, Work
+from wedsync_db.guard.window import Verdict, Window, at, weigh
 from wedsync_db.model import Finding, Severity
 from wedsync_db.postgres.connect_errors import POOLED_HINT
 from wedsync_db.postgres.locks import holder
@@ -25,18 +27,21 @@ from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.server import is_pooled, lost_settings, require_supported, server_facts
 from wedsync_db.settings import Environment
 
-_ROLL_BACK_SHARE = 1.0  # a roll back is given as long as the way there is predicted to take
 _SHOWN = 3  # names in one line
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What questions need besides a session: `clock` is this machine's, `predicted_seconds` the migrations' own."""
+    """What questions need besides a session: `clock` is this machine's, `work` what the deployment has still to do."""
 
     environment: Environment
     home: Path
     clock: Callable[[], datetime]
-    predicted_seconds: float = 0.0
+    work: Work = NO_WORK
+
+    def over_by(self, now: datetime) -> datetime:
+        """When the deployment, and a roll back of all of it, are predicted to be over."""
+        return now + timedelta(seconds=self.work.seconds + self.work.roll_back_seconds)
 
 
 Question = Callable[[psycopg.Connection, Context], Iterator[Finding]]
@@ -142,21 +147,37 @@ def freeze(connection: psycopg.Connection, context: Context) -> Iterator[Finding
         return
     now = _server_time(connection)
     zone = ZoneInfo(guard.zone)
-    end = now + timedelta(seconds=context.predicted_seconds * (1 + _ROLL_BACK_SHARE))
+    end = context.over_by(now)
     found = first_freeze(now, end, zone, guard.freeze_from_friday_hour)
     if found:
         yield _frozen(found, now, end, zone)
 
 
 def _frozen(found: Freeze, now: datetime, end: datetime, zone: ZoneInfo) -> Finding:
-    hint = f"It ends on {_at(found.end, zone)}"
+    hint = f"It ends on {at(found.end, zone)}"
     if found.start <= now:
-        return _bad("freeze", f"nobody deploys on a weekend: frozen since {_at(found.start, zone)}", hint)
+        return _bad("freeze", f"nobody deploys on a weekend: frozen since {at(found.start, zone)}", hint)
     return _bad(
         "freeze",
-        f"migrations and a roll back could last until {_at(end, zone)}, into the freeze from {_at(found.start, zone)}",
+        f"migrations and a roll back could last until {at(end, zone)}, into the freeze from {at(found.start, zone)}",
         hint,
     )
+
+
+def weddings(connection: psycopg.Connection, context: Context) -> Iterator[Finding]:
+    """Is a wedding near, in its own time zone, that these migrations could disturb before they could be over?"""
+    guard = context.environment.guard
+    if guard.weddings == "off":
+        return
+    if not _row(connection, "knows_weddings")[0]:
+        yield Finding("weddings", Severity.NOTE, "this database has no ops.deploy_window(): it knows of no weddings")
+        return
+    now = _server_time(connection)
+    asked = {"start": now.timestamp(), "end": context.over_by(now).timestamp()}
+    verdict, reasons, locked, organizations, *moments = _row(connection, "deploy_window", asked)
+    next_release, next_open = (None if m is None else datetime.fromtimestamp(m, UTC) for m in moments)
+    window = Window(Verdict(verdict), tuple(reasons), locked, organizations, next_release, next_open)
+    yield from weigh(window, context.work.reasons, guard.locked_weddings_allowed, ZoneInfo(guard.zone))
 
 
 def held(connection: psycopg.Connection, _context: Context) -> Iterator[Finding]:
@@ -240,8 +261,8 @@ def _bad(rule: str, message: str, hint: str) -> Finding:
     return Finding(rule, Severity.ERROR, message, hint)
 
 
-def _row(connection: psycopg.Connection, name: str) -> tuple[Any, ...]:
-    return _rows(connection, name)[0]
+def _row(connection: psycopg.Connection, name: str, parameters: Mapping[str, object] | None = None) -> tuple[Any, ...]:
+    return _rows(connection, name, parameters)[0]
 
 
 def _rows(
@@ -252,10 +273,6 @@ def _rows(
 
 def _server_time(connection: psycopg.Connection) -> datetime:
     return datetime.fromtimestamp(_row(connection, "server_time")[0], UTC)
-
-
-def _at(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%a %Y-%m-%d %H:%M %Z}"
 
 
 def _listed(names: list[str]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import psycopg
 
 from wedsync_db.errors import Inconclusive, Refused, Unreachable, VerifyFailed
+from wedsync_db.guard.impact import NO_WORK, Work, work_planned, work_rehearsed
 from wedsync_db.migrate import apply, journal, ledger
 from wedsync_db.migrate.plan import plan_of
 from wedsync_db.model import Applied, Backup, Change, Deployment, DeploymentStatus, Fingerprint, Opened, Plan, Rehearsal
@@ -28,6 +29,24 @@ def read_plan(address: Address, environment: Environment) -> Plan:
         applied = ledger.entries(connection)
         major = connection.info.server_version // 10_000
     return plan_of(environment.migrations, applied, target_major=major)
+
+
+def work_ahead(address: Address, environment: Environment) -> Work:
+    """What a deployment would do now, as far as its files tell; where nobody asks for it, they are not read."""
+    return NO_WORK if environment.guard.weddings == "off" else work_planned(read_plan(address, environment))
+
+
+def work_left(address: Address, environment: Environment, plan: Plan, rehearsal: Rehearsal) -> Work:
+    """What of a rehearsed plan is not in the ledger yet."""
+    with session(address, "guard") as connection:
+        done = {entry.id for entry in ledger.entries(connection)}
+    return work_rehearsed(
+        plan,
+        rehearsal,
+        [m for m in plan.pending if m.id not in done],
+        brief_seconds=environment.locks.lock_timeout_ms / 1000,
+        together=environment.atomic == "deployment",
+    )
 
 
 def is_unchanged(address: Address, environment: Environment, plan: Plan, fingerprint_before: str) -> bool:

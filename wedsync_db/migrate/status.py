@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wedsync_db.guard.checks import TIMELY, ask
-from wedsync_db.guard.decide import decide
+from wedsync_db.guard.decide import decide, policies
+from wedsync_db.guard.impact import work_planned
 from wedsync_db.guard.questions import Context
 from wedsync_db.home import Home
 from wedsync_db.migrate.deployment import read_plan
@@ -33,11 +34,11 @@ def status(address: Address, environment: Environment, home: Home, *, clock: Cal
     """Look at files, ledger, journal and locks, and ask the guard what may change by the hour. Changes nothing."""
     plan = read_plan(address, environment)
     with session(address, "status") as connection:
-        found = ask(connection, Context(environment, home.path, clock), TIMELY)
+        found = ask(connection, Context(environment, home.path, clock, work_planned(plan)), TIMELY)
         held, deploying = holder(connection), announced(connection)
         return Status(
             plan,
-            decide(found, {"freeze": environment.guard.freeze}).findings,
+            decide(found, policies(environment.guard)).findings,
             str(held) if held else None,
             str(deploying) if deploying else None,
             what_if_cancelled(connection),

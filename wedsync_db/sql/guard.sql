@@ -109,3 +109,16 @@ from pg_catalog.pg_subscription as s
 join pg_catalog.pg_database as d on d.oid = s.subdbid
 where d.datname = pg_catalog.current_database()
 order by 1, 2
+
+-- name: knows_weddings
+-- Whether this is a database of WedSync's: any other has no such function.
+select pg_catalog.to_regprocedure('ops.deploy_window(timestamp with time zone, timestamp with time zone)') is not null
+
+-- name: deploy_window
+-- Whose wedding would be near, if something were done from now on, for so long. The server's clock counts, and now is
+-- not when the transaction began. Times as seconds since 1970, as for server_time.
+select
+  w.verdict, w.reasons, w.weddings_locked, w.organizations_touched,
+  extract(epoch from w.next_release)::double precision, extract(epoch from w.next_open)::double precision
+from (select pg_catalog.to_timestamp(%(start)s), pg_catalog.to_timestamp(%(end)s)) as t (starts, ends)
+cross join lateral ops.deploy_window(t.starts, t.ends) as w
