@@ -135,7 +135,7 @@ def test_status_says_whether_the_guard_would_refuse_now(case, answer, as_superus
             connection.execute("select pg_sleep(1.1)")
         code, data = answer("status", "case")
     assert code == 0
-    assert [(f["rule"], f["severity"]) for f in data["guard"]] == [("blockers", "error")]
+    assert [(f["rule"], f["severity"]) for f in data["guard"]] == [("weddings", "note"), ("blockers", "error")]
 
 
 def test_status_of_wrong_files_is_told_by_its_exit_code(case, cli):
