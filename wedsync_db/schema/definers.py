@@ -15,6 +15,16 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "app.org_ids(text)": frozenset({"authenticated"}),
     "app.wedding_ids(text)": frozenset({"authenticated"}),
     "app.conversation_ids(text)": frozenset({"authenticated"}),
+    # the guards of 0014: triggers, and what the platform's server side or a deployment calls
+    "ops.check_write_gate()": frozenset(),
+    "ops.keep_at_locked_wedding()": frozenset(),
+    "ops.keep_invoice_of_locked_wedding()": frozenset(),
+    "ops.keep_locked_wedding()": frozenset(),
+    "ops.keep_owner()": frozenset(),
+    "ops.clock()": frozenset({"service_role"}),
+    "ops.set_write_gate(text,text,timestamp with time zone)": frozenset({"service_role"}),
+    "ops.override_wedding_lock(uuid,text,timestamp with time zone)": frozenset({"service_role"}),
+    "ops.deploy_window(timestamp with time zone,timestamp with time zone)": frozenset({"service_role"}),
 }
 
 RULES: Mapping[str, Rule] = {
