@@ -1,5 +1,7 @@
 """A row of every table for each of two suppliers and two weddings: whoever has row 1 has a neighbour with row 2.
 
+Row 1 is open to changes. The neighbour's are in the states that a refusal might tell: published, signed, issued, and
+about to marry.
 A key is the MD5 of its table and number, so that a test and the database compute the same one.
 """
 
@@ -40,7 +42,7 @@ insert into invitations (id, organization_id, email, role, token_hash, invited_b
 insert into api_keys (id, organization_id, name, prefix, secret_hash, created_by)
   select :api_keys, :organizations, 'key', 'abcd1234', sha256(n::text::bytea), :memberships from n;
 insert into weddings (id, title, wedding_date, time_zone)
-  select :weddings, 'Wedding ' || n, '2099-06-12', 'Europe/London' from n;
+  select :weddings, 'Wedding ' || n, case n when 1 then '2099-06-12' else current_date end, 'Europe/London' from n;
 insert into wedding_people (id, wedding_id, profile_id, role, given_name)
   select :wedding_people, :weddings, md5('profiles' || 10 + n)::uuid, 'partner', 'Ann' from n;
 insert into wedding_vendors (id, wedding_id, organization_id, category, status, scopes, responded_at)
@@ -83,7 +85,11 @@ insert into bookings (id, organization_id, resource_id, client_id, package_id, w
   select :bookings, :organizations, :resources, :clients, :packages, :weddings, '[2099-06-12 10:00Z, 2099-06-12 20:00Z)'
   from n;
 insert into contracts (id, organization_id, client_id, package_id, wedding_id, title, total_minor, currency)
-  select :contracts, :organizations, :clients, :packages, :weddings, 'Contract', 100000, 'GBP' from n;
+  select :contracts, :organizations, :clients, :packages, :weddings, 'Contract', 100000, 'GBP' from n where n = 1;
+insert into contracts
+    (id, organization_id, client_id, wedding_id, title, total_minor, currency, status, signed_at, signed_name)
+  select :contracts, :organizations, :clients, :weddings, 'Contract', 100000, 'GBP', 'signed', now(), 'Client 2'
+  from n where n = 2;
 insert into subscriptions (id, organization_id, plan, status, price_minor, currency)
   select :subscriptions, :organizations, 'pro', 'active', 4900, 'GBP' from n;
 insert into invoices (id, organization_id, client_id, contract_id, number, currency)
@@ -107,9 +113,11 @@ insert into notifications (id, profile_id, organization_id, wedding_id, kind, ti
 insert into files
     (id, organization_id, client_id, wedding_id, uploaded_by, name, storage_path, content_type, size_bytes)
   select :files, :organizations, :clients, :weddings, :memberships, 'a.pdf', 'a.pdf', 'text/plain', 1 from n;
+update forms set status = 'published' where slug = 'form-2';
+update invoices set status = 'issued' where id = md5('invoices2')::uuid;
 """
-_NUMBERS = " from generate_series(1, 2) as n;"
-ROWS = re.sub(r"(?<!:):([a-z_]+)", r"md5('\1' || n)::uuid", _ROWS).replace(" from n;", _NUMBERS)
+_KEYS = re.sub(r"(?<!:):([a-z_]+)", r"md5('\1' || n)::uuid", _ROWS)
+ROWS = re.sub(r"\bfrom n\b", "from generate_series(1, 2) as n", _KEYS)
 
 
 def as_user(connection: psycopg.Connection, user: str | None, query: str, role: str = "authenticated") -> list[tuple]:
