@@ -2,8 +2,8 @@
 
 Two databases have equal fingerprints when they were built by the same statements, or one is a restore of the other: no
 oid, no database name, no dropped column and no current value of a sequence counts. What counts is listed, branch by
-branch, in sql/fingerprint.sql. Outside are our own schema, the system's, temporary objects, what belongs to an
-extension (the extension itself and its version count), and partitions that nightly maintenance made, as long as they are closed.
+branch, in sql/fingerprint.sql. Outside are our own schema, the system's, temporary objects, what belongs to extensions
+(they themselves and their versions count), and the partitions that nightly maintenance makes, while they are closed.
 """
 
 from __future__ import annotations
