@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from wedsync_db.seed import booking, crm, forms, guests, suppliers, weddings
+from wedsync_db.seed import booking, crm, forms, guests, invoices, privacy, subscriptions, suppliers, talk, weddings
 from wedsync_db.seed.booking import Taken
 from wedsync_db.seed.crm import Client
 from wedsync_db.seed.rows import Row
@@ -45,6 +45,10 @@ class Plan:
             yield from forms.supplier_rows(made)
         if "0009_booking" in self.modules:
             yield from booking.supplier_rows(made)
+        if "0010_money" in self.modules:
+            yield from subscriptions.rows(made)
+        if "0012_compliance" in self.modules:
+            yield from privacy.supplier_rows(made)
 
     def _work(self, made: Supplier, held: tuple[Wedding, ...]) -> Iterator[Piece]:
         """What belongs to no wedding, then one wedding after the other."""
@@ -67,6 +71,10 @@ class Plan:
         if "0006_crm" in self.modules:
             for client in crm.clients(wedding):
                 yield from self._client(client, taken)
+        if "0011_communication" in self.modules:
+            yield from talk.wedding_rows(wedding)
+        if "0012_compliance" in self.modules:
+            yield from privacy.wedding_rows(wedding)
 
     def _client(self, client: Client, taken: Taken) -> Piece:
         yield from crm.rows(client)
@@ -74,3 +82,7 @@ class Plan:
             yield from forms.client_rows(client)
         if "0009_booking" in self.modules:
             yield from booking.client_rows(client, taken)
+        if "0010_money" in self.modules:
+            yield from invoices.rows(client)
+        if "0011_communication" in self.modules:
+            yield from talk.client_rows(client)

@@ -7,7 +7,7 @@ batch of rows; it all commits together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import psycopg
 from psycopg import sql
@@ -15,12 +15,15 @@ from psycopg import sql
 from wedsync_db.errors import Refused, UsageError, WedsyncError
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
+from wedsync_db.seed import history
 from wedsync_db.seed.everything import Piece, Plan
 from wedsync_db.seed.rows import COLUMNS, MODULES, PUBLISHED, REQUIRED, Row, Rows, collect
 from wedsync_db.seed.sizes import SIZES, Size
 from wedsync_db.seed.triggers import without_triggers
 
 SEED = 20260601
+_LOG = "audit.log"
+_LOG_SHARE = 0.05  # of the work
 _BATCH = 15_000  # rows, and those of one more wedding: a list of 900 guests is about 3,500
 
 
@@ -54,13 +57,14 @@ def seed(
             with connection.transaction():
                 plan = Plan(seed, wanted, _modules(connection))
                 tables = [table for module in plan.modules for table in MODULES[module]]
-                _require_empty(connection, tables)
+                log = [_LOG] if _LOG not in _missing(connection, [_LOG]) else []
+                _require_empty(connection, [*tables, *log])
                 say(f"filling {address.dbname} with {wanted.organizations} organizations: {_extent(plan)}")
-                with without_triggers(connection, tables):
-                    for done, rows in _batches(plan.pieces()):
-                        written.update(_copy(connection, rows))
-                        progress(done)
-            for table in tables:
+                for done, counted in _fill(connection, plan, tables):
+                    written.update(counted)
+                    progress(done)
+                progress(1.0)
+            for table in [*tables, *log]:
                 connection.execute(sql.SQL("analyze {}").format(_name(table)))
     except psycopg.Error as error:
         raise WedsyncError(
@@ -84,13 +88,18 @@ def _size(organizations: int | None, size: str | None) -> Size:
 
 def _modules(connection: psycopg.Connection) -> list[str]:
     """The migrations whose tables are there; a migration's tables are there all together."""
-    missing = {table for (table,) in connection.execute(query("seed", "missing_tables"), [list(COLUMNS)])}
+    missing = _missing(connection, COLUMNS)
     modules = [name for name, tables in MODULES.items() if name in REQUIRED or not missing.issuperset(tables)]
     for name in modules:
         for table in MODULES[name]:
             if table in missing:
                 raise Refused(f"there is no table public.{table} to fill", hint=f"Deploy {name} first.")
     return modules
+
+
+def _missing(connection: psycopg.Connection, tables: Iterable[str]) -> set[str]:
+    names = {_qualified(table): table for table in tables}
+    return {names[name] for (name,) in connection.execute(query("seed", "missing_tables"), [list(names)])}
 
 
 def _extent(plan: Plan) -> str:
@@ -104,7 +113,20 @@ def _require_empty(connection: psycopg.Connection, tables: Iterable[str]) -> Non
     for table in tables:
         occupied = connection.execute(sql.SQL(query("seed", "holds_rows")).format(table=_name(table))).fetchone()
         if occupied != (False,):
-            raise Refused(f"public.{table} already holds rows", hint="Made-up data goes into an empty database only.")
+            raise Refused(
+                f"{_qualified(table)} already holds rows", hint="Made-up data goes into an empty database only."
+            )
+
+
+def _fill(
+    connection: psycopg.Connection, plan: Plan, tables: Sequence[str]
+) -> Iterator[tuple[float, Mapping[str, int]]]:
+    """Write everything; after each batch the share of the work done, and its rows by table."""
+    with without_triggers(connection, [_qualified(table) for table in tables]):
+        for done, rows in _batches(plan.pieces()):
+            yield done * (1 - _LOG_SHARE), _copy(connection, rows)
+    for done, entries in history.write(connection):
+        yield 1 - _LOG_SHARE + done * _LOG_SHARE, {_LOG: entries}
 
 
 def _batches(pieces: Iterable[tuple[float, Piece]]) -> Iterator[tuple[float, Rows]]:
@@ -132,5 +154,9 @@ def _copy(connection: psycopg.Connection, rows: Rows) -> Mapping[str, int]:
     return {table: len(found) for table, found in rows.items() if table in COLUMNS}
 
 
+def _qualified(table: str) -> str:
+    return table if "." in table else f"public.{table}"
+
+
 def _name(table: str) -> sql.Identifier:
-    return sql.Identifier("public", table)
+    return sql.Identifier(*_qualified(table).split("."))

@@ -56,6 +56,33 @@ _BOOKING: Columns = {
     "contracts": ("id", "organization_id", "client_id", "package_id", "wedding_id", "title", "body", "total_minor",
                   "currency", "status", "sent_at", "signed_at", "signed_name", *_CHANGES),
 }  # fmt: skip
+_MONEY: Columns = {
+    "subscriptions": ("id", "organization_id", "plan", "status", "price_minor", "currency", "provider_customer_id",
+                      "provider_subscription_id", "current_period_end", "provider_event_at", *_CHANGES),
+    "invoices": ("id", "organization_id", "client_id", "contract_id", "number", "status", "currency", "net_minor",
+                 "tax_minor", "total_minor", "paid_minor", "notes", "due_on", "issued_at", *_CHANGES),
+    "invoice_lines": ("id", "organization_id", "invoice_id", "position", "description", "quantity", "unit_minor",
+                      "tax_basis_points", "created_at"),
+    "stripe_events": ("id", "event_id", "type", "payload", "signature_ok", "organization_id", "provider_payment_id",
+                      "outcome", "reason", "received_at", "processed_at"),
+    "payments": ("id", "organization_id", "invoice_id", "provider_payment_id", "status", "amount_minor",
+                 "refunded_minor", "disputes", "currency", "failure_reason", *_CHANGES),
+    "refunds": ("id", "organization_id", "payment_id", "provider_refund_id", "status", "amount_minor", "currency",
+                "reason", *_CHANGES),
+}  # fmt: skip
+_COMMUNICATION: Columns = {
+    "conversations": ("id", "wedding_id", "organization_id", "subject", "closed_at", *_CHANGES),
+    "messages": ("id", "wedding_id", "conversation_id", "sender_id", "body", "sent_at"),
+    "notifications": ("id", "profile_id", "organization_id", "wedding_id", "kind", "title", "body", "read_at",
+                      "created_at"),
+    "files": ("id", "organization_id", "client_id", "wedding_id", "uploaded_by", "name", "storage_path", "content_type",
+              "size_bytes", "sha256", *_CHANGES),
+}  # fmt: skip
+_COMPLIANCE: Columns = {
+    "consents": ("id", "profile_id", "purpose", "granted", "policy_version", "source", "recorded_at"),
+    "data_requests": ("id", "organization_id", "subject_email", "kind", "status", "reason", "requested_by", "due_at",
+                      "completed_at", *_CHANGES),
+}  # fmt: skip
 
 MODULES: Mapping[str, Columns] = {
     "0003_tenancy": _TENANCY,
@@ -64,6 +91,9 @@ MODULES: Mapping[str, Columns] = {
     "0007_guests": _GUESTS,
     "0008_forms": _FORMS,
     "0009_booking": _BOOKING,
+    "0010_money": _MONEY,
+    "0011_communication": _COMMUNICATION,
+    "0012_compliance": _COMPLIANCE,
 }
 REQUIRED = ("0003_tenancy", "0004_weddings")
 COLUMNS: Columns = {table: columns for module in MODULES.values() for table, columns in module.items()}
