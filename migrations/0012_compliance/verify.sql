@@ -77,6 +77,21 @@ where f.contype = 'f'
       and (i.indkey::int2[])[0:pg_catalog.cardinality(f.conkey) - 1] operator(pg_catalog.@>) f.conkey
   );
 
+-- a row points only at rows of its own tenant: every foreign key but those to the tenants and people themselves has the
+-- tenant on both sides
+select pg_catalog.count(*) = 3
+       and pg_catalog.bool_and(
+         f.confrelid = any (array['public.organizations', 'public.weddings', 'public.profiles']::regclass[]) or t.is_kept)
+       as references_stay_within_the_tenant
+from pg_catalog.pg_constraint as f
+cross join lateral (
+  select pg_catalog.bool_or(h.attname = 'organization_id' and t.attname = h.attname) as is_kept
+  from rows from (pg_catalog.unnest(f.conkey), pg_catalog.unnest(f.confkey)) as k (here, there)
+  join pg_catalog.pg_attribute as h on h.attrelid = f.conrelid and h.attnum = k.here
+  join pg_catalog.pg_attribute as t on t.attrelid = f.confrelid and t.attnum = k.there
+) as t
+where f.contype = 'f' and f.conrelid = any (array['public.consents', 'public.data_requests']::regclass[]);
+
 -- updated_at is kept, and so is the tenant
 select pg_catalog.count(*) = 2 as triggers_are_on
 from pg_catalog.pg_trigger as t
