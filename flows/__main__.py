@@ -20,6 +20,7 @@ _MODULES = {
     **dict.fromkeys(("doctor", "status", "plan", "lint", "rehearse"), "wedsync_db.cli.looking"),
     **dict.fromkeys(("backup", "backups", "restore"), "wedsync_db.cli.backups"),
     **dict.fromkeys(("revert", "recover", "new"), "wedsync_db.cli.changing"),
+    "schema": "wedsync_db.cli.schema",
     "deploy": "flows.local_runs",
     "demo": "flows.demonstration",
     "up": "wedsync_db.cli.serving",

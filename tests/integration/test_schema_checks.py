@@ -67,6 +67,10 @@ def test_every_note_on_our_schema_is_meant(schema):
     assert {(f.rule, f.message.partition(":")[0]) for f in found} == {
         ("policy-public", "public.form_versions, policy public_read"),
         ("policy-public", "public.forms, policy public_read"),
+        ("rls-without-policy", "app.personal_data"),
+        ("rls-without-policy", "app.personal_rows"),
+        ("rls-without-policy", "ops.wedding_lock_overrides"),
+        ("rls-without-policy", "ops.write_gate"),
         ("rls-without-policy", "public.stripe_events"),
     }
 
@@ -120,7 +124,7 @@ def test_nothing_of_the_session_is_changed(schema):
 
 def test_a_database_without_tenants_and_without_an_api(schema):
     connection, _ = schema
-    statements = "drop schema public, app, api, auth cascade; create schema public; create table public.plain (id int)"
     with connection.transaction(force_rollback=True):
-        connection.execute(statements)
+        connection.execute("drop schema public, app, api, audit, ops, auth cascade")
+        connection.execute("create schema public; create table public.plain (id int)")
         assert [f.rule for f in check_schema(connection)] == ["no-primary-key"]

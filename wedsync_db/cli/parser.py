@@ -62,6 +62,13 @@ def _looking(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     rehearse.add_argument(
         "--major", type=int, default=18, help="with --dir: the PostgreSQL to prove them on (default 18)"
     )
+    schema = _verb(
+        verbs, "schema", "What leaks between tenants or is slow, by the catalog. Changes nothing.", env=False
+    )
+    schema.add_argument("environment", metavar="ENV", nargs="?")
+    schema.add_argument("--dir", metavar="DIR", help="look at what a folder of migrations makes instead")
+    schema.add_argument("--major", type=int, default=18, help="with --dir: the PostgreSQL to make it on (default 18)")
+    schema.add_argument("--document", metavar="FILE", help="write the schema's documentation, in Markdown")
 
 
 def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:

@@ -10,27 +10,37 @@ from wedsync_db.schema.rules import Rule
 
 SEARCH_PATH = "search_path=pg_catalog, pg_temp"
 
-# what WedSync's migrations make; none where only a trigger or another function calls it
+_USERS = frozenset({"authenticated"})
+_SERVER = frozenset({"service_role"})
+_TRIGGER = frozenset[str]()
+
+# what WedSync's migrations make; nobody calls what is a trigger's
 ALLOWED: Mapping[str, frozenset[str]] = {
-    "app.org_ids(text)": frozenset({"authenticated"}),
-    "app.wedding_ids(text)": frozenset({"authenticated"}),
-    "app.conversation_ids(text)": frozenset({"authenticated"}),
-    # the guards of 0014: triggers, and what the platform's server side or a deployment calls
-    "ops.check_write_gate()": frozenset(),
-    "ops.keep_at_locked_wedding()": frozenset(),
-    "ops.keep_invoice_of_locked_wedding()": frozenset(),
-    "ops.keep_locked_wedding()": frozenset(),
-    "ops.keep_owner()": frozenset(),
-    "ops.clock()": frozenset({"service_role"}),
-    "ops.set_write_gate(text,text,timestamp with time zone)": frozenset({"service_role"}),
-    "ops.override_wedding_lock(uuid,text,timestamp with time zone)": frozenset({"service_role"}),
-    "ops.deploy_window(timestamp with time zone,timestamp with time zone)": frozenset({"service_role"}),
+    "app.org_ids(text)": _USERS,
+    "app.wedding_ids(text)": _USERS,
+    "app.conversation_ids(text)": _USERS,
+    "api.receive_payment_event(text,text,jsonb,timestamp with time zone)": _SERVER,
+    "api.retry_payment_events(timestamp with time zone,integer)": _SERVER,
+    "api.start_payment(uuid,text,timestamp with time zone)": _SERVER,
+    "api.export_person(uuid,text)": _SERVER,
+    "api.erase_person(uuid,text,timestamp with time zone)": _SERVER,
+    "api.residual_scan(text[])": _SERVER,
+    "audit.write()": _TRIGGER,
+    "ops.check_write_gate()": _TRIGGER,
+    "ops.clock()": _SERVER,
+    "ops.deploy_window(timestamp with time zone,timestamp with time zone)": _SERVER,
+    "ops.keep_at_locked_wedding()": _TRIGGER,
+    "ops.keep_invoice_of_locked_wedding()": _TRIGGER,
+    "ops.keep_locked_wedding()": _TRIGGER,
+    "ops.keep_owner()": _TRIGGER,
+    "ops.override_wedding_lock(uuid,text,timestamp with time zone)": _SERVER,
+    "ops.set_write_gate(text,text,timestamp with time zone)": _SERVER,
 }
 
 RULES: Mapping[str, Rule] = {
     "definer-not-listed": Rule(
         Severity.ERROR,
-        "a SECURITY DEFINER function that is not on the list of those that may be",
+        "a SECURITY DEFINER function, callable by {detail}, that is not on the list of those that may be",
         "SECURITY INVOKER; or add it to wedsync_db/schema/definers.py with the roles that may call it",
     ),
     "definer-callable": Rule(
@@ -61,6 +71,7 @@ def judge(found: Iterable[Definer], allowed: Mapping[str, frozenset[str]] = ALLO
         if definer.search_path != SEARCH_PATH:
             yield RULES["definer-search-path"].finding("definer-search-path", definer.name)
         if definer.name not in allowed:
-            yield RULES["definer-not-listed"].finding("definer-not-listed", definer.name)
-        if unexpected := definer.callers - allowed.get(definer.name, frozenset()):
+            callers = ", ".join(sorted(definer.callers)) or "nobody"
+            yield RULES["definer-not-listed"].finding("definer-not-listed", definer.name, callers)
+        elif unexpected := definer.callers - allowed[definer.name]:
             yield RULES["definer-callable"].finding("definer-callable", definer.name, ", ".join(sorted(unexpected)))
