@@ -194,7 +194,10 @@ insert into app.personal_data (relation, column_name, class, action, new_value, 
      'signed or declared void: kept as it was agreed, for claims and taxes (GDPR article 17(3)(b) and (e))'),
   ('public.contracts', 'body', 'personal', 'replace', '''''', 't.status in (''draft'', ''sent'')', true,
      'signed or declared void: kept as it was agreed, for claims and taxes (GDPR article 17(3)(b) and (e))'),
-  ('public.contracts', 'signed_name', 'personal', 'null', null, 't.status in (''draft'', ''sent'')', false,
+  -- declared void and never signed: nobody agreed to anything, and it cannot be changed either
+  ('public.contracts', 'signed_name', 'personal', 'delete', null,
+     't.status = ''void'' and t.signed_at is null
+       and not exists (select from public.invoices as i where i.contract_id = t.id)', false,
      'signed or declared void: kept as it was agreed, for claims and taxes (GDPR article 17(3)(b) and (e))'),
   ('public.invoices', 'notes', 'personal', 'null', null, null, true, null),
   ('public.invoice_lines', 'description', 'personal', 'replace', '''erased''',
@@ -399,13 +402,14 @@ create function app.erasure_of(of_relation text)
   $$;
 comment on function app.erasure_of(text) is 'what erasure does to each column of a table, as conditions over a row';
 
--- First it is counted, column by column, then done in one statement.
+-- Rows first, then columns: counted one by one, and changed in one statement.
 create function app.erase_rows(of_relation text, keys uuid[])
   returns table (relation text, column_name text, action text, rows bigint, reason text)
   language plpgsql set search_path = pg_catalog, pg_temp
   as $$
 declare
   plan record;
+  gone bigint := 0;
   counted bigint[];
 begin
   select string_agg(format('count(*) filter (where %s), count(*) filter (where %s)', e.changes, e.stays), ', ') as counts,
@@ -418,20 +422,22 @@ begin
   if plan.counts is null then
     return;
   end if;
+  if plan.deleting is not null then
+    execute format('delete from %s as t where t.id = any ($1) and (%s)', of_relation::regclass, plan.deleting) using keys;
+    get diagnostics gone = row_count;
+  end if;
   execute format('select array[%s] from %s as t where t.id = any ($1)', plan.counts, of_relation::regclass)
     into counted using keys;
   if plan.changing is not null then
     execute format('update %s as t set %s where t.id = any ($1) and (%s)', of_relation::regclass, plan.assignments,
                    plan.changing) using keys;
   end if;
-  if plan.deleting is not null then
-    execute format('delete from %s as t where t.id = any ($1) and (%s)', of_relation::regclass, plan.deleting) using keys;
-  end if;
   return query
     select of_relation, e.column_name, l.action, l.rows, l.reason
     from app.erasure_of(of_relation) with ordinality as e (column_name, action, new_value, changes, stays, reason, n)
-    cross join lateral (values (e.action, counted[2 * e.n - 1], null), ('keep', counted[2 * e.n], e.reason))
-      as l (action, rows, reason)
+    cross join lateral (values
+      (e.action, case e.action when 'delete' then gone else counted[2 * e.n - 1] end, null),
+      ('keep', counted[2 * e.n], e.reason)) as l (action, rows, reason)
     where l.rows > 0;
 end
 $$;
@@ -614,7 +620,7 @@ begin
              case t.typname when 'bytea' then 'encode(convert_to(s.term, getdatabaseencoding()), ''escape'')'
                             else 's.term' end), ', ' order by a.attnum) as counts
     from pg_class as c
-    join pg_namespace as n on n.oid = c.relnamespace and n.nspname in ('public', 'app', 'audit')
+    join pg_namespace as n on n.oid = c.relnamespace and n.nspname in ('public', 'app', 'audit', 'ops')
     join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     join pg_type as t on t.oid = a.atttypid
     join pg_type as b on b.oid = case when t.typcategory = 'A' then t.typelem when t.typtype = 'd' then t.typbasetype
