@@ -191,6 +191,21 @@ def test_no_sequence_counts_for_others(planted):
     assert as_user(planted, STRANGER, "select last_value from public.counted_n_seq") == [(1,)]
 
 
+def test_a_partition_named_directly_does_not_go_around_the_policy(planted):
+    ((part,),) = planted.execute("select audit.ensure_partitions((now() at time zone 'UTC')::date, 1)").fetchall()
+    planted.execute("update organizations set name = name || '!'")
+    entries = "select distinct organization_id::text from audit.{} where organization_id is not null"
+    own, alien = ((key("organizations", n),) for n in (1, 2))
+    assert as_user(planted, OWNER, entries.format("log")) == [own]
+    for table in (part, "log_default"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            as_user(planted, OWNER, entries.format(table))
+    planted.execute(f"grant select on audit.{part} to authenticated")  # one barrier down, and then the other
+    assert as_user(planted, OWNER, entries.format(part)) == []
+    planted.execute(f"alter table audit.{part} disable row level security")
+    assert set(as_user(planted, OWNER, entries.format(part))) == {own, alien}
+
+
 # -- what is refused looks like what does not exist --------------------------------------------------------------------
 BOOK = "insert into bookings (organization_id, resource_id, during) values"
 
