@@ -274,6 +274,26 @@ def test_an_inexact_revert_does_not_spoil_the_next_migration(proving):
     ]
 
 
+KEEPING = """do $$ begin
+  if {} then raise exception 'these rows are kept' using errcode = '{}'; end if;
+end $$;
+drop table app.note"""
+HOLDS_ROWS = "exists (select from app.note)"
+
+
+def test_a_revert_that_keeps_rows_is_proven_without_them(proving):
+    (proven,) = proving((EXACT["add table"][0], KEEPING.format(HOLDS_ROWS, "WS006")))
+    assert (proven.proof.licence, proven.proof.reasons) == (Licence.EXACT, ())
+    assert [note for note in proven.notes if "rows that have to be kept" in note]
+
+
+@pytest.mark.parametrize(("condition", "code"), [(HOLDS_ROWS, "P0001"), ("true", "WS006")])
+def test_a_revert_that_fails_for_another_reason_is_not(proving, condition, code):
+    (proven,) = proving((EXACT["add table"][0], KEEPING.format(condition, code)))
+    assert proven.proof.licence is Licence.NONE
+    assert "these rows are kept" in proven.proof.reasons[0]
+
+
 def test_what_the_author_declares_lost_is_weaker(proving):
     (proven,) = proving(("-- loses: emails of guests\nalter table app.guest drop email", INEXACT["lost column"][1]))
     assert proven.proof.licence is Licence.WEAKER

@@ -22,14 +22,20 @@ from wedsync_db.model import Script
 from wedsync_db.postgres import content, fingerprint
 from wedsync_db.postgres.queries import query
 
+MUST_BE_KEPT = "WS006"  # what a revert raises over rows that nobody may drop, because the law wants them
+
 
 @dataclass(frozen=True, slots=True)
 class Descent:
-    """What a revert showed. It was committed only if it brought everything back, so that the copy stays usable."""
+    """What a revert showed. It was committed only if it brought everything back, so that the copy stays usable.
+
+    `keeps_rows`: it ran into rows that have to be kept, and refused, as it should.
+    """
 
     shown: Shown
     seconds: float | None
     committed: bool
+    keeps_rows: bool = False
 
 
 def descend(
@@ -64,7 +70,8 @@ def descend(
             if not brings_back(shown):
                 raise psycopg.Rollback(transaction)
     except MigrationFailed as error:
-        return Descent(Shown(revert_error=error.message), None, committed=False)
+        keeps_rows = error.sqlstate == MUST_BE_KEPT
+        return Descent(Shown(revert_error=error.message), None, committed=False, keeps_rows=keeps_rows)
     except psycopg.Error as error:
         return Descent(Shown(revert_error=f"{label(revert)}: {describe(error)}"), None, committed=False)
     finally:

@@ -100,7 +100,7 @@ def _up(desk: Desk, migration: Migration, before: State, clock: Clock) -> _Up:
 
 
 def _down(desk: Desk, migration: Migration, before: State, up: _Up, clock: Clock) -> tuple[Descent, tuple[str, ...]]:
-    """Down over rows of the new release; up again if that brought everything back."""
+    """Down over rows of the new release, unless those have to be kept; up again if that brought everything back."""
     if migration.revert is None:
         return Descent(Shown(), None, committed=False), ()
     rows, notes = write_rows(desk.superuser, _changed(up), before.columns)
@@ -109,6 +109,13 @@ def _down(desk: Desk, migration: Migration, before: State, up: _Up, clock: Clock
     if not went.committed:
         with desk.superuser.transaction():
             remove_rows(desk.superuser, rows)
+        if went.keeps_rows and rows:
+            notes = (
+                *notes,
+                "refuses, as it should, while there are rows that have to be kept, and was reverted without",
+            )
+            went = descend(desk, migration.id, migration.revert, before, rows=(), touched=touched, clock=clock)
+    if not went.committed:
         return went, notes
     return replace(went, shown=replace(went.shown, again_error=_again(desk, migration, up.catalog))), notes
 
