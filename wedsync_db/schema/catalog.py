@@ -66,11 +66,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What is called when: `after insert or update`, perhaps only for an update of these columns."""
+    """What is called `before`, `after` or `instead of` which events, perhaps only for an update of these columns."""
 
-    name: str
     function: str
-    when: str
+    timing: str
+    events: tuple[str, ...]
     columns: tuple[str, ...]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from wedsync_db.schema.catalog import Catalog, Function, Table
-from wedsync_db.schema.markup import anchor, code, link, sentence, short
+from wedsync_db.schema.markup import anchor, code, link, sentence, short, short_type
 from wedsync_db.schema.modules import Module
 from wedsync_db.schema.tables import describe, pointer
 
@@ -60,7 +60,7 @@ def _section(module: Module, tables: Sequence[Table], functions: Sequence[Functi
 def _function(function: Function) -> str:
     callers = ", ".join(code(c) for c in function.callers) or "the schema itself"
     acts = " Acts as its owner." if function.definer else ""
-    return f"| {code(function.name)} | {sentence(function.comment)}{acts} | {callers} |"
+    return f"| {code(short_type(function.name))} | {sentence(function.comment)}{acts} | {callers} |"
 
 
 def _diagram(tables: Sequence[Table]) -> Iterator[str]:

@@ -10,6 +10,11 @@ def short(name: str) -> str:
     return name.removeprefix("public.")
 
 
+def short_type(text: str) -> str:
+    """Types as everybody writes them."""
+    return text.replace("timestamp with time zone", "timestamptz")
+
+
 def link(name: str) -> str:
     """A link to a table's heading."""
     return f"[{short(name)}](#{anchor(short(name))})"

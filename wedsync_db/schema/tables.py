@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from wedsync_db.schema.access import access
 from wedsync_db.schema.catalog import Column, Constraint, Index, Table, Trigger
-from wedsync_db.schema.markup import code, link, sentence, short
-from wedsync_db.schema.words import condition
+from wedsync_db.schema.markup import code, link, sentence, short, short_type
+from wedsync_db.schema.words import condition, plain
 
 
 def describe(table: Table) -> Iterator[str]:
@@ -25,7 +25,7 @@ def describe(table: Table) -> Iterator[str]:
         yield f"| {name} | {_type(column, table)} | {_told(table, column)} |"
     yield from _line("Rules", _rules(table))
     yield from _line("Indexes", (_index(i) for i in table.indexes if not i.unique))
-    yield from _line("Triggers", map(_trigger, table.triggers))
+    yield from _line("Triggers", _triggers(table))
     yield from access(table)
 
 
@@ -38,7 +38,7 @@ def pointer(table: Table, reference: Constraint) -> str:
 
 
 def _type(column: Column, table: Table) -> str:
-    name = column.type.replace("timestamp with time zone", "timestamptz")
+    name = short_type(column.type)
     return name if column.required or table.is_view else f"{name}, optional"
 
 
@@ -62,8 +62,7 @@ _DELETED = {"SET NULL": ", null once that is gone", "CASCADE": ", gone with it"}
 def _default(column: Column) -> str:
     if not column.default:
         return ""
-    text = re.sub(r"::[a-z ]+(\[\])?$", "", column.default)
-    return f"always {code(text)}" if column.generated else f"default {code(text)}"
+    return f"{'always' if column.generated else 'default'} {code(plain(column.default))}"
 
 
 def _rules(table: Table) -> Iterator[str]:
@@ -84,9 +83,15 @@ def _index(index: Index) -> str:
     return f"{columns} where {condition(where)}" if where else columns
 
 
-def _trigger(trigger: Trigger) -> str:
-    columns = f" of {', '.join(trigger.columns)}" if trigger.columns else ""
-    return f"{trigger.when}{columns} {code(trigger.function)}"
+def _triggers(table: Table) -> Iterator[str]:
+    """Each function once: one with transition tables needs a trigger for every event."""
+    events: dict[Trigger, list[str]] = {}
+    for trigger in table.triggers:
+        events.setdefault(replace(trigger, events=()), []).extend(trigger.events)
+    for trigger, found in events.items():
+        columns = f" of {', '.join(trigger.columns)}" if trigger.columns else ""
+        when = [e for e in ("insert", "update", "delete", "truncate") if e in found]
+        yield f"{trigger.timing} {' or '.join(when)}{columns} {code(trigger.function)}"
 
 
 def _line(what: str, told: Iterator[str]) -> Iterator[str]:

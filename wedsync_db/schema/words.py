@@ -35,7 +35,8 @@ _AMONG = re.compile(r"\w+ = ANY \(\( SELECT ([\w.]+)\('(\w+)'::text\) AS \w+\)::
 _SELF = re.compile(r"(\w+) = \( SELECT auth\.uid\(\) AS uid\)")
 _PIECE = re.compile(r"'(?:[^']|'')*'|[()]| AND | OR |.", re.DOTALL)
 _TYPE = re.compile(
-    r"::(text|character varying|bpchar|smallint|integer|bigint|date|jsonb|timestamp with time zone)\b(\[\])?"
+    r"::(text|character varying|bpchar|smallint|integer|bigint|date|jsonb|uuid|interval|timestamp with time zone)\b"
+    r"(\[\])?"
 )
 _ONE_OF = re.compile(r"(\w+) = ANY \(ARRAY\[([^\]]*)\]\)")
 _CHECKS = tuple(
@@ -67,13 +68,18 @@ def who(expression: str) -> str:
 
 def condition(expression: str) -> str:
     """A check in words, or as an expression without the casts that PostgreSQL adds."""
-    plain = _bare(_TYPE.sub("", expression))
-    if one_of := _ONE_OF.fullmatch(plain):
+    text = plain(expression)
+    if one_of := _ONE_OF.fullmatch(text):
         return "one of " + ", ".join(code(value.strip("'")) for value in one_of.group(2).split(", "))
     for pattern, words in _CHECKS:
-        if match := pattern.fullmatch(plain):
+        if match := pattern.fullmatch(text):
             return match.expand(words)
-    return code(plain)
+    return code(text)
+
+
+def plain(expression: str) -> str:
+    """An expression without the casts and the outermost parentheses that PostgreSQL adds."""
+    return _bare(_TYPE.sub("", expression))
 
 
 def _person(text: str) -> str:

@@ -73,13 +73,11 @@ select r.name, g.role, pg_catalog.lower(g.privilege_type),
 
 -- name: triggers
 -- What happens by itself when a row changes.
-select r.name, t.tgname, f.name,
-       case when t.tgtype & 2 = 2 then 'before ' when t.tgtype & 64 = 64 then 'instead of ' else 'after ' end
-       || pg_catalog.concat_ws(' or ',
-            case when t.tgtype & 4 = 4 then 'insert' end,
-            case when t.tgtype & 16 = 16 then 'update' end,
-            case when t.tgtype & 8 = 8 then 'delete' end,
-            case when t.tgtype & 32 = 32 then 'truncate' end),
+select r.name, f.name,
+       case when t.tgtype & 2 = 2 then 'before' when t.tgtype & 64 = 64 then 'instead of' else 'after' end,
+       (select pg_catalog.array_agg(e.name order by e.bit)
+          from (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as e (name, bit)
+         where t.tgtype & e.bit = e.bit),
        coalesce((select pg_catalog.array_agg(c.attname::text order by c.attnum)
                    from col as c where c.attrelid = t.tgrelid and c.attnum = any (t.tgattr)), '{}')
   from pg_catalog.pg_trigger as t
