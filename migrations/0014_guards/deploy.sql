@@ -248,8 +248,8 @@ create trigger wedding_lock before update of status on public.invoices for each 
 
 -- -- an organization keeps an owner ------------------------------------------------------------------------------------
 -- At COMMIT, so that an organization may be handed over, or taken down, in any order. Two owners who remove each other at
--- the same time meet at the organization's row: the second one looks again once the first has committed. Under
--- REPEATABLE READ looking again shows the old snapshot; there the remaining owner's row is locked, which fails (40001)
+-- the same time meet at the organization's row: the second one looks again once the first has committed. In a transaction
+-- that keeps its snapshot looking again shows nothing new; there the remaining owner's row is locked, which fails (40001)
 -- if it is gone meanwhile.
 create function ops.keep_owner() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -261,7 +261,7 @@ begin
   if not found then
     return null;
   end if;
-  if current_setting('transaction_isolation') = 'repeatable read' then
+  if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
     perform from public.memberships as m
     where m.organization_id = old.organization_id and m.role = 'owner' and m.status = 'active'
     for share;
