@@ -58,7 +58,7 @@ def seed(
                 plan = Plan(seed, wanted, _modules(connection))
                 tables = [table for module in plan.modules for table in MODULES[module]]
                 log = [_LOG] if _LOG not in _missing(connection, [_LOG]) else []
-                _require_empty(connection, [*tables, *log])
+                _require_empty(connection, tables)
                 say(f"filling {address.dbname} with {wanted.organizations} organizations: {_extent(plan)}")
                 for done, counted in _fill(connection, plan, tables):
                     written.update(counted)

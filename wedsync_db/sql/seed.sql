@@ -52,6 +52,8 @@ with known as (
 ), steps as (
   select k.*, pg_catalog.lag(k.state) over (partition by k.id order by k.place) as before
     from known as k
+), mask as materialized (  -- asked once, not once for each value
+  select audit.masks({relation}) as masks
 )
 insert into audit.log
   (id, happened_at, organization_id, wedding_id, db_role, relation, operation, row_key, changes, transaction_id)
@@ -60,7 +62,7 @@ select (pg_catalog.lpad(pg_catalog.to_hex((extract(epoch from k.at) * 1000)::pg_
        k.at, (k.state ->> {organization})::pg_catalog.uuid, (k.state ->> {wedding})::pg_catalog.uuid, 'service_role',
        {relation}, case when k.before is null then 'INSERT' else 'UPDATE' end, k.id, c.changes, '0'::pg_catalog.xid8
   from steps as k
- cross join (select audit.masks({relation}) as masks) as m
+ cross join mask as m
  cross join lateral (select pg_catalog.md5({relation} || k.id || k.place) as digits) as i
  cross join lateral (
    select pg_catalog.jsonb_object_agg(v.key, coalesce(m.masks -> v.key,
