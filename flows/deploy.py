@@ -14,7 +14,7 @@ from tasks.names import EnvironmentName
 from tasks.plan import is_still_true, read_plan
 from tasks.recover import recover, recover_afterwards
 from tasks.rehearse import rehearse
-from tasks.report import nothing_to_do, report_failure, report_success
+from tasks.report import named_ends, nothing_to_do, report_success
 from tasks.roll_back import roll_back_and_report
 from tasks.turns import announced_deployment, held_target
 from wedsync_db.errors import Refused
@@ -32,10 +32,10 @@ def _run_name() -> str:
     flow_run_name=_run_name,
     retries=0,
     persist_result=False,
-    on_failure=[report_failure],
     on_crashed=[recover_afterwards],
     on_cancellation=[recover_afterwards],
 )
+@named_ends
 def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[str, ...] = ()) -> State[object]:
     """Bring an environment's database to the newest migration, or leave it as it was.
 

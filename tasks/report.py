@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec
 
-from prefect import Flow
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.states import Completed
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
 
 from tasks.names import EnvironmentName
-from tasks.publishing import publish, publish_for
+from tasks.publishing import publish
 from tasks.running import logger, say, step
 from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import this_installation
@@ -20,7 +22,7 @@ from wedsync_db.report.html import write_report
 from wedsync_db.report.markdown import counted
 from wedsync_db.report.outcome import outcome_line, outcome_markdown
 
-_REPORTED = frozenset({"RolledBack", "PersonNeeded"})
+P = ParamSpec("P")
 
 
 @step(name="report", run_name="report-{environment}")
@@ -57,9 +59,20 @@ def report_success(environment: EnvironmentName, proof: Proof, opened: Opened, a
     return Completed(message=text, data=text)
 
 
-def report_failure(flow: Flow, flow_run: FlowRun, state: State) -> None:  # type: ignore[type-arg]  # noqa: ARG001 Prefect calls hooks by these names
-    """Prefect's hook for a failed run: show why, with the hint. What was rolled back has its own report."""
-    error = state.result(raise_on_failure=False)
-    if state.name not in _REPORTED and isinstance(error, WedsyncError):
-        environment = str(flow_run.parameters.get("environment"))
-        publish_for(flow_run.id, f"result-{environment}", failure_markdown(environment, error), "Why it stopped")
+def named_ends(flow: Callable[P, State[object]]) -> Callable[P, State[object]]:
+    """Let a flow end in a state that bears its error's name, with a page that says why.
+
+    The name is all that a caller on another machine learns of an error: see `wedsync_db.errors.exit_code_of`.
+    """
+
+    @functools.wraps(flow)
+    def run(*args: P.args, **kwargs: P.kwargs) -> State[object]:
+        try:
+            return flow(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 nothing of a driver may get into Prefect's database
+            ours = error if isinstance(error, WedsyncError) else unexpected(error)
+            environment = str(args[0] if args else kwargs.get("environment"))
+            publish(f"result-{environment}", failure_markdown(environment, ours), "Why it stopped")
+            return Failed(name=type(ours).__name__, message=ours.message, data=ours)
+
+    return run

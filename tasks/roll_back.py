@@ -56,7 +56,9 @@ def roll_back_and_report(
         return _half_way(environment, problem, stuck)
     outcome = Outcome(environment, opened.deployment, proof, rolled_back=undone, problem=problem)
     report(environment, outcome)
-    return Failed(name="RolledBack", message=outcome_line(outcome), data=_known_now(outcome, undone, error))
+    known = _known_now(outcome, undone, error)
+    name = "PersonNeeded" if isinstance(known, PersonNeeded) else "RolledBack"
+    return Failed(name=name, message=outcome_line(outcome), data=known)
 
 
 def _known_now(outcome: Outcome, undone: RolledBack, error: Exception) -> Exception:

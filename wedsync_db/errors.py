@@ -22,6 +22,7 @@ PostgreSQL's DETAIL.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from wedsync_db.model import Finding
@@ -128,3 +129,18 @@ class VerifyFailed(MigrationFailed):
 
 class Displaced(Inconclusive):
     """Another runner took over, or may: this one may commit nothing more, and cannot say how it ends."""
+
+
+_EXIT_CODES_OF_STATES = {"Completed": 0, "RolledBack": 1, "RollbackFailed": Inconclusive.exit_code}
+
+
+def exit_code_of(state: str) -> int:
+    """The exit code for the name of a run's final state; 5 for an end that says nothing about the database."""
+    kinds = {kind.__name__: kind.exit_code for kind in _kinds(WedsyncError)}
+    return _EXIT_CODES_OF_STATES.get(state, kinds.get(state, Inconclusive.exit_code))
+
+
+def _kinds(kind: type[WedsyncError]) -> Iterator[type[WedsyncError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _kinds(below)

@@ -92,7 +92,7 @@ def test_defect_in_the_hook_shows_no_row_values(case, monkeypatch):
 
     lay_base(case)
     hook, run = interrupted(case)
-    monkeypatch.setattr(recover, "_recover", broken)
+    monkeypatch.setattr(recover, "recovered", broken)
     hook()
     assert "unexpected ValueError" in result_page(run)
     assert "secret row" not in result_page(run)
