@@ -48,6 +48,16 @@ def test_everything_else_is_not(owner, name):
     assert owner.execute("select app.tz_ok(%s)", [name]).fetchone() == (False,)
 
 
+@pytest.mark.parametrize("code", ["GBP", "USD", "EUR", "JPY", "AED", "ZWG"])
+def test_money_in_circulation_is_a_currency(owner, code):
+    assert owner.execute("select app.currency_ok(%s)", [code]).fetchone() == (True,)
+
+
+@pytest.mark.parametrize("code", ["", "gbp", "XXX", "XAU", "XTS", "CHE", "DEM", "GB", "P G", "AED AFN", "GBP\n", "ÄED"])
+def test_nothing_else_is(owner, code):
+    assert owner.execute("select app.currency_ok(%s)", [code]).fetchone() == (False,)
+
+
 def test_a_uuid_takes_part_in_an_exclusion_constraint(owner):
     with owner.transaction(force_rollback=True):
         owner.execute(

@@ -84,8 +84,7 @@ def deploy(connection: psycopg.Connection, *folders: Path) -> None:
     """Deploy and verify these migrations in order."""
     for folder in folders:
         run(connection, folder, "deploy")
-        if (folder / "verify.sql").exists():
-            run(connection, folder, "verify")
+        run(connection, folder, "verify")
 
 
 def catalog(connection: psycopg.Connection) -> Fingerprint:
