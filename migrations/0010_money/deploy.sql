@@ -184,8 +184,8 @@ begin
       using errcode = 'WS005', hint = 'Pay it back; the invoice stays as it is.';
   end if;
   if new.status = 'issued' and old.status = 'draft' then
-    -- half up, line by line, and in decimals: a product of these may have more digits than a double or a quotient keeps
-    select sum(l.net_minor), sum(floor(l.net_minor * l.tax_basis_points * 0.0001 + 0.5)), clock_timestamp()
+    -- half up, line by line, in decimals from the start: such products have more digits than a bigint, double or quotient
+    select sum(l.net_minor), sum(floor(0.0001 * l.tax_basis_points * l.net_minor + 0.5)), clock_timestamp()
     into new.net_minor, new.tax_minor, new.issued_at
     from public.invoice_lines as l
     where l.organization_id = new.organization_id and l.invoice_id = new.id;
