@@ -189,12 +189,22 @@ def calendars(draw):
     return weddings, lower, lower + timedelta(seconds=lasting)
 
 
+def every(days: int, count: int) -> list[tuple[date, str]]:
+    return [(date(2027, 6, 1) + timedelta(days=days * n), "UTC") for n in range(count)]
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(calendar=([], utc("2027-06-12"), utc("2027-06-12")), session_zone="UTC")
 @example(
     calendar=([(date(2027, 3, 28), "Europe/London")], utc("2027-03-27 00:30"), utc("2027-03-29 00:30")),
     session_zone="Europe/London",
 )
+# between two of these locks are 18 hours: not enough for as many, as both ends belong to a window
+@example(calendar=(every(3, 2), utc("2027-06-01"), utc("2027-06-01 18:00")), session_zone="UTC")
+@example(calendar=(every(3, 2), utc("2027-06-01"), utc("2027-06-01 17:59:59")), session_zone="UTC")
+# between these are none, for two weeks to the minute
+@example(calendar=(every(2, 7), utc("2027-05-31 06:00"), utc("2027-05-31 06:00")), session_zone="UTC")
+@example(calendar=(every(2, 7), utc("2027-05-31 05:59"), utc("2027-05-31 06:00")), session_zone="UTC")
 @given(calendar=calendars(), session_zone=st.sampled_from(ZONES))
 def test_the_window_is_what_the_calendar_says(db, calendar, session_zone):
     weddings, lower, upper = calendar
