@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wedsync_db.cli.answer import Answer
-from wedsync_db.errors import Inconclusive, Unreachable, WedsyncError
+from wedsync_db.errors import Inconclusive, Unreachable, UsageError, WedsyncError
 from wedsync_db.installation import Installation
 from wedsync_db.postgres.session import session
 from wedsync_db.report.errors import unexpected
@@ -28,7 +28,17 @@ _LOST = "`status` says where the deployment stands; `recover` finishes or undoes
 
 
 def deploy(arguments: argparse.Namespace, installation: Installation) -> Answer:
-    """Run the deployment flow here, against the Prefect server that is configured or a temporary one."""
+    """Run the deployment flow here, against the Prefect server that is configured or a temporary one; or remotely.
+
+    Raises:
+        UsageError: a key, which only a remote run has.
+    """
+    if arguments.remote:
+        from flows.remote_runs import deploy_remotely
+
+        return deploy_remotely(arguments, installation)
+    if arguments.key:
+        raise UsageError("--key goes with --remote", hint="A run of the command line is never started twice.")
     # Prefect takes seconds to start: what can be known to be wrong is told before
     with installation.target(arguments.environment, create=True) as address, session(address, "deploy"):
         prepare(installation)

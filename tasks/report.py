@@ -62,7 +62,7 @@ def report_success(environment: EnvironmentName, proof: Proof, opened: Opened, a
 def named_ends(flow: Callable[P, State[object]]) -> Callable[P, State[object]]:
     """Let a flow end in a state that bears its error's name, with a page that says why.
 
-    The name is all that a caller on another machine learns of an error: see `wedsync_db.errors.exit_code_of`.
+    The name is all that a caller on another machine learns of an error: see `wedsync_db.errors.error_named`.
     """
 
     @functools.wraps(flow)

@@ -22,7 +22,7 @@ PostgreSQL's DETAIL.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from wedsync_db.model import Finding
@@ -131,13 +131,17 @@ class Displaced(Inconclusive):
     """Another runner took over, or may: this one may commit nothing more, and cannot say how it ends."""
 
 
-_EXIT_CODES_OF_STATES = {"Completed": 0, "RolledBack": 1, "RollbackFailed": Inconclusive.exit_code}
+# the ends of a deployment that are no error of ours; any other name says nothing about the database
+_ENDS: Mapping[str, type[WedsyncError]] = {"RolledBack": WedsyncError, "RollbackFailed": Inconclusive}
 
 
-def exit_code_of(state: str) -> int:
-    """The exit code for the name of a run's final state; 5 for an end that says nothing about the database."""
-    kinds = {kind.__name__: kind.exit_code for kind in _kinds(WedsyncError)}
-    return _EXIT_CODES_OF_STATES.get(state, kinds.get(state, Inconclusive.exit_code))
+def error_named(state: str, message: str, *, hint: str = "") -> WedsyncError:
+    """The error that a run ended with which bears its name in its final state; Inconclusive for a name we do not know.
+
+    This is how the exit code of a run elsewhere is known: `error_named(...).exit_code`.
+    """
+    kinds = {kind.__name__: kind for kind in _kinds(WedsyncError)}
+    return (_ENDS.get(state) or kinds.get(state, Inconclusive))(message, hint=hint)
 
 
 def _kinds(kind: type[WedsyncError]) -> Iterator[type[WedsyncError]]:

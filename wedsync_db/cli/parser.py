@@ -77,6 +77,10 @@ def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     deploy.add_argument(
         "--override", metavar="RULE=REASON", action="append", default=[], help="override a guard's rule; recorded"
     )
+    deploy.add_argument(
+        "--remote", action="store_true", help="run it on the Prefect server's worker, and follow it from here"
+    )
+    deploy.add_argument("--key", metavar="KEY", help="with --remote: the same key is the same run, never a second one")
     revert = _verb(verbs, "revert", "Revert applied migrations, newest first, down to one that stays.")
     revert.add_argument("--to", metavar="ID", required=True, help="the migration that stays the newest; 0 for none")
     revert.add_argument("--accept-loss", metavar="ENV", help="type the environment's name to accept the loss shown")

@@ -1,0 +1,91 @@
+"""A running `up`: server, worker and flows are processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wedsync_db.installation import CHECKOUT
+
+SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running `up`, and what is asked of its server."""
+
+    process: subprocess.Popen[bytes]
+    api: str
+    said: Path
+
+    def start(self, environment: str) -> str:
+        deployment = self.ask("/deployments/name/deploy/deploy")["id"]
+        wanted = {"parameters": {"environment": environment}, "state": {"type": "SCHEDULED"}}
+        return self.ask(f"/deployments/{deployment}/create_flow_run", wanted)["id"]
+
+    def state(self, run: str) -> str:
+        return self.ask(f"/flow_runs/{run}")["state"]["type"]
+
+    def logs(self, run: str) -> str:
+        found = self.ask("/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC"})
+        return "\n".join(line["message"] for line in found)
+
+    def page(self, run: str, key: str) -> str:
+        found = self.ask("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}, "key": {"any_": [key]}}})
+        return "\n".join(artifact["data"] for artifact in found)
+
+    def ask(self, path: str, body: object = None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.api + path, data, {"Content-Type": "application/json"})
+        for _ in range(10):
+            try:
+                with urllib.request.urlopen(request, timeout=20) as reply:
+                    return json.load(reply)
+            except urllib.error.HTTPError as error:
+                error.close()
+                if error.code != 503:  # SQLite is locked for a moment
+                    raise
+                time.sleep(0.5)
+        raise AssertionError("the server's database stays locked")
+
+
+def until(done: Callable[[], object], seconds: float = SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.3)
+
+
+@contextmanager
+def serving(tmp_path: Path) -> Iterator[Served]:
+    """`up`, until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    said = tmp_path / "said"
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows", "up", "--port", str(port)],
+            cwd=CHECKOUT,
+            env=os.environ | {"PREFECT_WORKER_QUERYSECONDS": "2"},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        until(lambda: process.poll() is not None or "Prefect UI" in said.read_text())
+        assert process.poll() is None, said.read_text()
+        yield Served(process, f"http://127.0.0.1:{port}/api", said)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(SECONDS)
