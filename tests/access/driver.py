@@ -11,6 +11,7 @@ import psycopg
 
 from tests.access.attempt import Case, literal
 from tests.access.cases import every_case
+from tests.access.catalogue import TABLES, qualified
 from tests.access.oracle import UNGRANTED
 from tests.access.rows import ROWS
 from tests.access.structure import Structure, read_structure
@@ -19,43 +20,50 @@ from wedsync_db.postgres.cluster import Cluster
 from wedsync_db.postgres.session import session
 
 _DRIVER = Path(__file__).with_name("driver.sql")
+_API = "anon, authenticated, service_role"
 _NAMES = {row.id: str(row) for those in ROWS.values() for row in those}
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """A session with a database in which the rows lie and the cases wait to be run."""
+    """A superuser's session with a database in which the rows lie and the cases wait to be run."""
 
     connection: psycopg.Connection
     structure: Structure
     cases: Sequence[Case]
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """All that the cases are about."""
+        return tuple(dict.fromkeys(case.table for case in self.cases))
+
     def failures(self, table: str, layer: str, *, only_first: bool = False) -> list[str]:
-        """The cases of a table whose outcome is another than expected; the transaction goes on unchanged."""
+        """The cases of a table whose outcome is another than expected; nothing is left of what they did."""
         with self.connection.transaction(force_rollback=True):
+            _complete_the_roles(self.connection)
             if layer == UNGRANTED:
-                self.connection.execute(f"grant all on public.{table} to anon, authenticated")
+                name = qualified(table)
+                self.connection.execute(f"grant usage on schema {name.split('.')[0]} to {_API}")
+                self.connection.execute(f"grant all on {name} to {_API}")
             found = self.connection.execute(
-                "select * from pg_temp.failures(%s, %s, %s)", [table, layer, only_first]
+                "select * from pg_temp.failures(%s, %s, %s)", [qualified(table), layer, only_first]
             ).fetchall()
         return [describe(self.cases[n], got) for n, got in found]
 
 
 @contextmanager
 def open_matrix(cluster: Cluster) -> Iterator[Matrix]:
-    """Deploy all migrations as an ordinary owner, lay the rows, and open a superuser's transaction around the cases."""
+    """Deploy all migrations as an ordinary owner, lay the rows and load the cases."""
     with owned_database(cluster) as address:
         with session(address, "test-deploy") as deployer:
             for folder in MIGRATIONS:
                 run(deployer, folder, "deploy")
         with session(cluster.address(address.dbname), "test", statement_timeout_ms=0) as connection:
             structure = read_structure(connection)
-            lay(connection, structure)
-            with connection.transaction(force_rollback=True):
-                _complete_the_roles(connection)
-                cases = every_case(structure)
-                load(connection, cases, structure)
-                yield Matrix(connection, structure, cases)
+            lay(connection)
+            cases = every_case(structure)
+            load(connection, cases)
+            yield Matrix(connection, structure, cases)
 
 
 def _complete_the_roles(connection: psycopg.Connection) -> None:
@@ -64,30 +72,31 @@ def _complete_the_roles(connection: psycopg.Connection) -> None:
         connection.execute("alter role service_role bypassrls")
 
 
-def lay(connection: psycopg.Connection, structure: Structure) -> None:
+def lay(connection: psycopg.Connection) -> None:
     """Lay all rows in one transaction, past triggers: some stand in states that no statement leads to."""
     with connection.transaction():
         connection.execute("set local session_replication_role = replica")
-        for table in structure.columns:
-            for row in ROWS.get(table, ()):
+        connection.execute("select audit.ensure_partitions('2099-06-01', 1)")
+        for table in TABLES:
+            for row in ROWS[table]:
                 names, values = ", ".join(f'"{name}"' for name in row.values), map(literal, row.values.values())
-                connection.execute(f"insert into public.{table} ({names}) values ({', '.join(values)})")
+                connection.execute(f"insert into {qualified(table)} ({names}) values ({', '.join(values)})")
     connection.execute("analyze")
 
 
-def load(connection: psycopg.Connection, cases: Sequence[Case], structure: Structure) -> None:
+def load(connection: psycopg.Connection, cases: Sequence[Case]) -> None:
     """Bring the driver and the cases into the session."""
     connection.execute(_DRIVER.read_text())
     with connection.cursor().copy("copy cases from stdin") as copy:
         for n, case in enumerate(cases):
             copy.write_row((
-                n, case.table, case.layer, case.actor.role, case.actor.claims, case.replica, case.kind,
+                n, qualified(case.table), case.layer, case.actor.role, case.actor.claims, case.replica, case.kind,
                 case.statement, case.expected,
             ))  # fmt: skip
     with connection.cursor().copy("copy laid from stdin") as copy:
-        for table in structure.columns:
-            for row in ROWS.get(table, ()):
-                copy.write_row((table, row.id))
+        for table, those in ROWS.items():
+            for row in those:
+                copy.write_row((qualified(table), row.id))
     connection.execute("analyze cases, laid")
 
 

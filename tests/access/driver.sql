@@ -26,6 +26,9 @@ begin
   else
     execute c.statement;
     get diagnostics touched = row_count;
+    if touched > 0 and not c.replica then
+      set constraints all immediate;  -- what a commit would ask
+    end if;
     perform set_config('role', 'none', true);
     got := case
       when c.kind = 'insert' then 'added ' || touched
@@ -41,7 +44,8 @@ exception
     return 'refused ' || sqlstate || case
       when sqlstate <> '42501' then ''
       when message like '%row-level security%' then ' policy'
-      when message like 'permission denied for%' then ' privilege'
+      when message ~ '^permission denied for (table|view|schema) ' and message like '% ' || (string_to_array(c.tab, '.'))[
+        case when message like '%schema%' then 1 else 2 end] then ' privilege'
       else ' ' || message end;
 end $$;
 
@@ -52,9 +56,9 @@ declare
 begin
   if c.kind = 'delete' then
     execute format('select string_agg(id::text, %L order by id::text) from laid where tab = %L
-      and id not in (select id from public.%I)', ',', c.tab, c.tab) into found;
+      and id not in (select id from %s)', ',', c.tab, c.tab) into found;
   else  -- a row that this transaction has written
-    execute format('select string_agg(id::text, %L order by id::text) from public.%I where xmin::text::bigint >= %s',
+    execute format('select string_agg(id::text, %L order by id::text) from %s where xmin::text::bigint >= %s',
       ',', c.tab, since) into found;
   end if;
   return found;

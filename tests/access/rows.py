@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from tests.access.catalogue import ORGANIZATION, TABLES, WEDDING
@@ -65,6 +65,10 @@ SAMPLES: dict[str, dict[str, Value]] = {
     },
     "consents": {"purpose": "terms", "granted": True, "policy_version": "1", "source": "web"},
     "data_requests": {"subject_email": "#@example.com", "kind": "export"},
+    "audit.log": {
+        "happened_at": _DAY, "db_role": "postgres", "relation": "public.clients", "operation": "UPDATE",
+        "row_key": "@clients", "changes": "{}",
+    },
 }  # fmt: skip
 
 
@@ -103,7 +107,7 @@ def make(table: str, tenant: str, tag: str = "1", **given: Value) -> Row:
     """A row of this tenant; `given` names organizations and people by their names."""
     own = {"organizations": ORGANIZATION, "weddings": WEDDING, "profiles": "profile_id"}.get(table)
     names = {own or TABLES[table].tenant[0]: tenant, **given}
-    sample = SAMPLES[table] | given | ({} if own else {TABLES[table].tenant[0]: tenant})
+    sample = SAMPLES[table] | ({} if own else {TABLES[table].tenant[0]: tenant}) | given
     values = {column: _value(column, value, tenant, tag) for column, value in sample.items()}
     organization, profile, sender = (names.get(name) for name in (ORGANIZATION, "profile_id", "sender_id"))
     return Row(
@@ -167,7 +171,16 @@ def _message(wedding: str, organization: str | None, tag: str = "", sender: str 
         "messages", wedding, tag or organization or "1", sender_id=sender,
         conversation_id=f"@conversations:{organization}" if organization else "@conversations",
     )  # fmt: skip
-    return Row(**{**vars(row), "organization": organization})
+    return replace(row, organization=organization)
+
+
+def _log() -> Iterator[Row]:
+    """Entries of each organization, of none, and in the partition for what no other takes."""
+    for organization in HOLDERS:
+        yield make("audit.log", organization)
+        yield make("audit.log", organization, "unplanned", happened_at="2098-01-01")
+    nobodys = make("audit.log", "nobody", organization_id=None)
+    yield replace(nobodys, values={**nobodys.values, "wedding_id": key("weddings", "W1")}, organization=None)
 
 
 def _several() -> Iterator[Row]:
@@ -194,7 +207,7 @@ def _several() -> Iterator[Row]:
 
 def _all() -> dict[str, tuple[Row, ...]]:
     found: dict[str, list[Row]] = {table: [] for table in TABLES}
-    for row in (*_special(), *_several()):
+    for row in (*_special(), *_log(), *_several()):
         found[row.table].append(row)
     for table in [table for table, those in found.items() if not those]:
         holders = HOLDERS if axis(table) is ORGANIZATIONS else axis(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.access.attempt import Case, literal
+from tests.access.catalogue import qualified
 from tests.access.oracle import GRANTED, POLICY, refused, rows
 from tests.access.rows import ROWS, Row, make
 from tests.access.world import ACTORS
@@ -40,21 +41,51 @@ _CONTRACTS = (
     ("viewer_a", "signed", "status = 'void'", _NONE),
     ("owner_d", "signed", "status = 'void'", _NONE),
 )
+# the same for the invoice of A that was issued, and for one of its lines
+_INVOICES = (
+    *((actor, "contract_id = null", _KEPT) for actor in ("admin_a", "service_role")),
+    ("admin_a", "number = 'x'", _KEPT),
+    ("service_role", "total_minor = 1, net_minor = 1", _KEPT),
+    ("admin_a", "status = 'draft'", _KEPT),
+    ("admin_a", "notes = 'x'", REACHED),
+    ("admin_a", "status = 'void'", REACHED),
+    ("member_a", "status = 'void'", _NONE),
+    ("owner_d", "status = 'void'", _NONE),
+)
+_LINES = (
+    ("admin_a", "unit_minor = 1", _KEPT),
+    ("service_role", "unit_minor = 1", _KEPT),
+    ("member_a", "quantity = 2", _NONE),
+)
+# an organization keeps an owner
+_OWNERS = tuple(
+    (actor, change, refused("WS004"))
+    for actor in ("owner_d", "service_role")
+    for change in ("role = 'admin'", "status = 'suspended'")
+)
 
 
 def special_cases(table: str) -> Iterator[Case]:
     """Those of this table."""
-    if table == "memberships":
-        for name, whose, change, outcome in _LEVELS:
-            yield _change(name, find(table, "A", whose), change, outcome, replica=True)
+    for name, tag, change, outcome in _LEVELS if table == "memberships" else ():
+        yield _change(name, find(table, "A", tag), change, outcome, replica=True)
+    for name, change, outcome in _OWNERS if table == "memberships" else ():
+        yield _change(name, find(table, "D", "owner_d"), change, outcome)
+    for name, state, change, outcome in _CONTRACTS if table == "contracts" else ():
+        yield _change(name, find(table, "A", state), change, outcome)
+    for name, change, outcome in {"invoices": _INVOICES, "invoice_lines": _LINES}.get(table, ()):
+        yield _change(name, find(table, "A", "issued"), change, outcome)
     if table == "contracts":
-        for name, state, change, outcome in _CONTRACTS:
-            yield _change(name, find(table, "A", state), change, outcome)
-        for name, state, outcome in (("service_role", "signed", _KEPT), ("owner_a", "signed", _NONE)):
-            statement = f"delete from public.contracts where id = {literal(find(table, 'A', state).id)}"
-            yield Case(table, GRANTED, _BY_NAME[name], "delete", state, statement, outcome)
+        yield from _signed_contracts_stay()
     if table == "forms":
         yield from _conflicts()
+
+
+def _signed_contracts_stay() -> Iterator[Case]:
+    row = find("contracts", "A", "signed")
+    for name, outcome in (("service_role", _KEPT), ("owner_a", _NONE)):
+        statement = f"delete from public.contracts where id = {literal(row.id)}"
+        yield Case("contracts", GRANTED, _BY_NAME[name], "delete", str(row), statement, outcome)
 
 
 def find(table: str, tenant: str, tag: str = "1") -> Row:
@@ -63,7 +94,7 @@ def find(table: str, tenant: str, tag: str = "1") -> Row:
 
 
 def _change(name: str, row: Row, change: str, outcome: str, *, replica: bool = False) -> Case:
-    statement = f"update public.{row.table} set {change} where id = {literal(row.id)}"
+    statement = f"update {qualified(row.table)} set {change} where id = {literal(row.id)}"
     reached = rows([row]) if outcome == REACHED else outcome
     return Case(row.table, GRANTED, _BY_NAME[name], "update", f"{row}: {change}", statement, reached, replica)
 

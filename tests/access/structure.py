@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import psycopg
 
 _COLUMNS = """
-select c.relname, array_agg(a.attname::text order by a.attnum),
+select coalesce(nullif(n.nspname, 'public') || '.', '') || c.relname, array_agg(a.attname::text order by a.attnum),
   array_agg(a.attname::text) filter (where a.attgenerated <> '')
-from pg_class as c join pg_attribute as a on a.attrelid = c.oid
-where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
-group by c.relname order by c.relname"""
+from pg_class as c join pg_namespace as n on n.oid = c.relnamespace join pg_attribute as a on a.attrelid = c.oid
+where c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0 and not a.attisdropped
+  and n.nspname = any (array['public', 'app', 'audit', 'ops', 'api'])
+group by n.nspname, c.relname order by 1"""
 _REFERENCES = """
 select f.conrelid::regclass::text,
   array(select attname::text from unnest(f.conkey) with ordinality as k (n, i)
@@ -37,7 +38,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Structure:
-    """The columns of each table, the generated ones among them, and the foreign keys."""
+    """The columns of each table and view, the generated ones among them, and the foreign keys."""
 
     columns: Mapping[str, tuple[str, ...]]
     generated: Mapping[str, frozenset[str]]

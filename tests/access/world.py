@@ -14,7 +14,7 @@ _ALL = " ".join(SCOPES)
 MEMBERS = {
     "A": {
         "owner_a": "owner", "admin_a": "admin", "member_a": "member", "viewer_a": "viewer", "suspended_a": "owner",
-        "two_tenants": "admin",
+        "two_tenants": "admin", "partner_and_member": "member",
     },
     "B": {"owner_b": "owner", "two_tenants": "member"},
     "C": {"owner_c": "owner"},
@@ -28,7 +28,7 @@ SUSPENDED, CLOSED = "suspended_a", "E"
 PEOPLE = {
     "W1": {"couple_1": "partner", "partner_and_viewer": "partner", "parent_1": "parent"},
     "W2": {"couple_2": "partner"},
-    "W3": {"officiant_3": "officiant"},
+    "W3": {"officiant_3": "officiant", "partner_and_member": "partner"},
 }
 # wedding -> organization -> status and scopes: any two scopes are told apart by a supplier who has only one of them
 VENDORS = {
