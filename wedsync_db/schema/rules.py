@@ -70,6 +70,10 @@ QUERIED: Mapping[LiteralString, Rule] = {
     ),
     "grant-to-public": Rule(_ERROR, "granted to PUBLIC: {detail}", "REVOKE ALL ON it FROM PUBLIC; grant by name"),
     "grant-option": Rule(_ERROR, "may be granted on: {detail}", "REVOKE GRANT OPTION FOR it"),
+    "grant-without-policy": Rule(
+        _WARNING, "granted, and no policy lets in: {detail}", "REVOKE it until there is a policy for it"
+    ),
+    "grant-missing": Rule(_WARNING, "{detail} has no grant for what it lets in", "GRANT it, or DROP POLICY"),
     "anon-writes": Rule(_WARNING, "anon has {detail}", "Let the platform's server side write what strangers send"),
     "sequence-grant": Rule(_WARNING, "a sequence that {detail} may use counts every tenant's rows", "Use uuid keys"),
     "tenant-updatable": Rule(

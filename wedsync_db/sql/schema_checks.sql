@@ -148,6 +148,33 @@ select g.name, pg_catalog.string_agg(distinct g.privilege_type, ', ') from grant
 select g.name, pg_catalog.string_agg(distinct g.privilege_type || ' to ' || g.role, ', ')
   from granted as g where g.is_grantable group by g.name
 
+-- name: grant_without_policy
+-- Nothing is let in today; the first policy that somebody adds for another purpose opens more than was meant.
+select g.name, pg_catalog.string_agg(distinct g.privilege_type || ' to ' || client.rolname, ', ')
+  from granted as g
+  join client on g.role in (client.rolname, 'PUBLIC')
+  join relation as r on r.oid = g.relid
+ where r.relrowsecurity and g.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+   and not exists (
+     select from pg_catalog.pg_policy as p
+      where p.polrelid = r.oid and p.polpermissive and p.polroles && array[0, client.oid]::pg_catalog.oid[]
+        and p.polcmd in ('*', case g.privilege_type when 'SELECT' then 'r' when 'INSERT' then 'a'
+                                                    when 'UPDATE' then 'w' else 'd' end))
+ group by g.name
+
+-- name: grant_missing
+-- Who reads the policy believes that it lets in.
+select r.name || ', policy ' || pg_catalog.quote_ident(p.polname), client.rolname
+  from pg_catalog.pg_policy as p
+  join relation as r on r.oid = p.polrelid
+  join client on client.oid = any (p.polroles)
+ where p.polpermissive and p.polcmd <> '*'
+   and not exists (
+     select from granted as g
+      where g.relid = r.oid and g.role in (client.rolname, 'PUBLIC')
+        and g.privilege_type = case p.polcmd when 'r' then 'SELECT' when 'a' then 'INSERT'
+                                             when 'w' then 'UPDATE' else 'DELETE' end)
+
 -- name: anon_writes
 -- Somebody who is not signed in has no tenant a policy could compare with.
 select g.name, pg_catalog.string_agg(distinct g.privilege_type, ', ')

@@ -9,14 +9,16 @@ create table public.p (organization_id uuid not null primary key references publ
 alter table public.p enable row level security;
 create policy q on public.p for select to authenticated
   using (organization_id = any ((select app.org_ids('viewer'))::uuid[]));
+grant select on public.p to authenticated;
 create table public.p1 partition of public.p default;
 
--- breaks partition-open: public.p1
+-- breaks partition-open, grant-without-policy: public.p1
 create table public.p (organization_id uuid not null primary key references public.organizations)
   partition by list (organization_id);
 alter table public.p enable row level security;
 create policy q on public.p for select to authenticated
   using (organization_id = any ((select app.org_ids('viewer'))::uuid[]));
+grant select on public.p to authenticated;
 create table public.p1 partition of public.p default;
 alter table public.p1 enable row level security;
 grant select on public.p1 to authenticated;
@@ -29,6 +31,7 @@ alter table public.tasks force row level security;
 
 -- breaks rls-without-policy: public.subscriptions
 drop policy admins_read on public.subscriptions;
+revoke select on public.subscriptions from authenticated;
 
 -- breaks policy-without-rls, rls-disabled: public.tasks
 alter table public.tasks disable row level security;
@@ -59,14 +62,24 @@ grant trigger on public.tasks to service_role;
 -- breaks grant-beyond-rows: public.tasks.id
 grant references (id) on public.tasks to service_role;
 
--- breaks grant-to-public: public.tasks
+-- breaks grant-to-public, grant-without-policy: public.tasks
 grant select on public.tasks to public;
 
 -- breaks grant-option: public.tasks
 grant select on public.tasks to authenticated with grant option;
 
--- breaks anon-writes: public.forms.title
+-- breaks grant-without-policy: public.tasks
+grant select on public.tasks to anon;
+
+-- breaks grant-without-policy: public.refunds.reason
+grant update (reason) on public.refunds to authenticated;
+
+-- breaks grant-missing: public.tasks, policy members_delete
+revoke delete on public.tasks from authenticated;
+
+-- breaks anon-writes, policy-unscoped: public.forms.title
 grant insert (title) on public.forms to anon;
+create policy strangers_insert on public.forms for insert to anon with check (status = 'draft');
 
 -- breaks sequence-grant: public.s
 create sequence public.s;
