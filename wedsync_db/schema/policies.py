@@ -13,7 +13,7 @@ from wedsync_db.schema.rules import Rule
 _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _FORM = "Compare the tenant column: = any ((select f())::uuid[]), or = (select auth.uid())"
 _COMMANDS = ("select", "insert", "update", "delete")
-_EDITABLE = re.compile(r"\b(raw_user_meta_data|user_metadata)\b")
+_EDITABLE = re.compile(r"\b(raw_user_meta_data|user_metadata|request\.(?:header|cookie)s?)\b")
 
 RULES: Mapping[str, Rule] = {
     "policy-per-row": Rule(_ERROR, "it calls {detail} for every row", _FORM),
@@ -26,7 +26,9 @@ RULES: Mapping[str, Rule] = {
     "policy-for-everybody": Rule(
         _ERROR, "it names no role, so it is computed for every one", "TO authenticated, or TO anon"
     ),
-    "policy-user-metadata": Rule(_ERROR, "it trusts user metadata, which users edit themselves", "Ask a table of ours"),
+    "policy-user-metadata": Rule(
+        _ERROR, "it trusts {detail}, which users write themselves", "Ask a table of ours, or app_metadata"
+    ),
     "policy-multiple": Rule(
         _WARNING, "{detail}: each is computed for every row", "One policy with OR, or two roles that do not overlap"
     ),
@@ -74,8 +76,8 @@ def judge(policies: Iterable[Policy]) -> Iterator[Finding]:
 
 
 def _judge_expression(policy: Policy, expression: str, *, reads: bool) -> Iterator[Finding]:
-    if _EDITABLE.search(expression):
-        yield _says(policy, "policy-user-metadata", excerpt=expression)
+    if editable := _EDITABLE.search(expression):
+        yield _says(policy, "policy-user-metadata", editable[0], expression)
     form = form_of(expression)
     slow = tuple(_slow(policy, form, expression))
     yield from slow

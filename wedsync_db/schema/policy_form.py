@@ -23,7 +23,7 @@ _SUBQUERIES = {
     "ALL_SUBLINK": "ALL (SELECT …)",
     "ARRAY_SUBLINK": "ARRAY (SELECT …)",
 }
-_COMPUTED = {"FuncCall", "SubLink", "SQLValueFunction"}
+_CALLS = {"FuncCall", "SQLValueFunction"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def form_of(expression: str) -> Form:
         tuple(name for kind, name in outside if kind == "call"),
         tuple(name for kind, name in outside if kind == "subquery"),
         tuple(sorted({column for kind, below in walk(node) if (column := _compared(kind, below))})),
-        asks=bool(kinds & _COMPUTED),
+        asks=bool(kinds & _CALLS),
         looks="ColumnRef" in kinds,
         _node=node,
     )
@@ -97,7 +97,7 @@ def _compared(kind: str, fields: Fields) -> str | None:
 def _is_the_callers(node: Node) -> bool:
     """Computed from who asks, once a statement: scalar subqueries over nothing, casts and operators around them."""
     kinds = {kind for kind, _ in walk(node)}
-    return "ColumnRef" not in kinds and bool(kinds & _COMPUTED) and not any(True for _ in _outside(node))
+    return "ColumnRef" not in kinds and bool(kinds & _CALLS) and not any(True for _ in _outside(node))
 
 
 def _outside(node: object) -> Iterator[tuple[str, str]]:

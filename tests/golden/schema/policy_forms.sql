@@ -82,6 +82,10 @@ create policy p on public.clients for select to authenticated
 create policy p on public.clients for select to authenticated
   using (true);
 
+-- breaks policy-unscoped: one tenant for everybody
+create policy p on public.clients for select to authenticated
+  using (organization_id = (select '00000000-0000-4000-8000-000000000000'::uuid));
+
 -- breaks policy-unscoped: a check of something else
 create policy p on public.clients for insert to authenticated
   with check (stage = 'lead');
@@ -133,6 +137,10 @@ alter policy members_read on public.refunds to public;
 -- breaks policy-user-metadata: what users edit themselves
 create policy p on public.clients for select to authenticated
   using (organization_id = (select (auth.jwt() -> 'user_metadata' ->> 'org')::uuid));
+
+-- breaks policy-user-metadata: what the request itself says
+create policy p on public.clients for select to authenticated
+  using (organization_id = (select (current_setting('request.headers')::json ->> 'x-organization')::uuid));
 
 -- breaks policy-multiple: two for one command
 create policy p on public.clients for select to authenticated
