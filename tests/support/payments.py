@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from tests.support.payment_events import NOW, SECRET, body, sign
-from tests.support.schema import MIGRATIONS, closure, deploy, owned_database
+from tests.support.schema import MIGRATIONS, closure, deploy, make_api_roles, owned_database
 from wedsync_db.payments.receive import Outcome, receive
 from wedsync_db.postgres.cluster import Cluster
 from wedsync_db.postgres.session import Address, session
@@ -117,6 +117,7 @@ class Platform:
 @contextmanager
 def platform_on(cluster: Cluster) -> Iterator[Platform]:
     """A database with the migrations up to 0010_money, one supplier and one client."""
+    make_api_roles(cluster)
     with owned_database(cluster) as address, session(address, "test") as owner:
         deploy(owner, *closure(MONEY))
         organization, client = uuid4(), uuid4()

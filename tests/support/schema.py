@@ -48,13 +48,15 @@ def closure(folder: Path) -> tuple[Path, ...]:
 def owned_database(cluster: Cluster) -> Iterator[Address]:
     """A database of an ordinary role that may create roles and bypass row-level security, as Supabase's owner may.
 
-    Where another test's superuser has made the API's roles, this one gets to be a member, as an operator would do it.
+    Where the API's roles are there already, this one gets to be a member, as an operator would do it; said in full, as
+    on 16 and later who once made a role is a member that may not become it.
     """
     with database(cluster, f"schema_{os.getpid()}_{next(_numbers)}") as address:
         with session(cluster.address(), "test-admin") as admin:
             known = admin.execute("select rolname from pg_roles where rolname = any (%s)", [list(API_ROLES)]).fetchall()
+            become = sql.SQL(" with set true" if admin.info.server_version >= 160000 else "")
             for (role,) in known:
-                admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(ROLE)))
+                admin.execute(sql.SQL("grant {} to {}{}").format(sql.Identifier(role), sql.Identifier(ROLE), become))
         yield address
 
 
