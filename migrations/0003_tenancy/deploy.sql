@@ -20,7 +20,8 @@ comment on table public.organizations is 'suppliers: a tenant each; the slug is 
 -- No unique e-mail address: who may try one would learn whether somebody has it.
 create table public.profiles (
   id uuid primary key,
-  email text not null check (email = lower(email) and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
+  email text not null
+    check (length(email) <= 254 and email = lower(email) and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
   display_name text not null check (length(display_name) between 1 and 200),
   locale text not null default 'en-GB' check (locale ~ '^[a-z]{2}(-[A-Z]{2})?$'),
   created_at timestamptz not null default now(),
@@ -46,13 +47,16 @@ comment on table public.memberships is 'who works for which supplier, and as wha
 create table public.invitations (
   id uuid primary key default app.uuid_v7(),
   organization_id uuid not null references public.organizations,
-  email text not null check (email = lower(email) and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
+  email text not null
+    check (length(email) <= 254 and email = lower(email) and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
   role text not null check (role in ('viewer', 'member', 'admin')),  -- ownership is handed over, never mailed
   token_hash bytea not null unique check (octet_length(token_hash) = 32),
   invited_by uuid,
-  expires_at timestamptz not null,
+  -- Times and dates that clients give lie in a range of years: their libraries cannot read a year after 9999, one
+  -- before 1, or `infinity`, so that one such value would stop every program that reads the column.
+  expires_at timestamptz not null check (expires_at between '1900-01-01Z' and '2200-01-01Z'),
   accepted_at timestamptz,
-  revoked_at timestamptz,
+  revoked_at timestamptz check (revoked_at between '1900-01-01Z' and '2200-01-01Z'),
   created_at timestamptz not null default now(),
   unique (organization_id, id),
   foreign key (organization_id, invited_by) references public.memberships (organization_id, id)
@@ -75,8 +79,8 @@ create table public.api_keys (
     check (scopes <@ array['read', 'write'] and array_position(scopes, null) is null),
   created_by uuid,
   last_used_at timestamptz,
-  expires_at timestamptz,
-  revoked_at timestamptz,
+  expires_at timestamptz check (expires_at between '1900-01-01Z' and '2200-01-01Z'),
+  revoked_at timestamptz check (revoked_at between '1900-01-01Z' and '2200-01-01Z'),
   created_at timestamptz not null default now(),
   unique (organization_id, id),
   foreign key (organization_id, created_by) references public.memberships (organization_id, id)
@@ -88,6 +92,11 @@ comment on table public.api_keys is 'keys of a supplier''s own programs; of the 
 create trigger touch before update on public.organizations for each row execute function app.touch_updated_at();
 create trigger touch before update on public.profiles for each row execute function app.touch_updated_at();
 create trigger touch before update on public.memberships for each row execute function app.touch_updated_at();
+-- a tenant's key is the tenant: of one that nothing hangs on yet no foreign key would keep it
+create trigger keep_tenant before update of id on public.organizations for each row
+  when (old.id is distinct from new.id) execute function app.keep_tenant();
+create trigger keep_tenant before update of id on public.profiles for each row
+  when (old.id is distinct from new.id) execute function app.keep_tenant();
 create trigger keep_tenant before update of organization_id, profile_id on public.memberships for each row
   when (old.organization_id is distinct from new.organization_id or old.profile_id is distinct from new.profile_id)
   execute function app.keep_tenant();

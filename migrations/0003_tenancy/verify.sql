@@ -53,10 +53,12 @@ where t.tgrelid = any (array['public.organizations', 'public.profiles', 'public.
                  'public.invitations', 'public.api_keys']::regclass[])
   and t.tgfoid = 'app.touch_updated_at()'::regprocedure and t.tgenabled = 'O';
 
-select pg_catalog.count(*) = 3 as tenant_is_kept
+select pg_catalog.count(*) = 5 as tenant_is_kept
 from pg_catalog.pg_trigger as t
 join (values
-  ('public.memberships'::regclass, 'organization_id, profile_id',
+  ('public.organizations'::regclass, 'id', '(old.id IS DISTINCT FROM new.id)'),
+  ('public.profiles', 'id', '(old.id IS DISTINCT FROM new.id)'),
+  ('public.memberships', 'organization_id, profile_id',
     '((old.organization_id IS DISTINCT FROM new.organization_id)'
     ' OR (old.profile_id IS DISTINCT FROM new.profile_id))'),
   ('public.invitations', 'organization_id', '(old.organization_id IS DISTINCT FROM new.organization_id)'),

@@ -4,9 +4,9 @@
 create table public.weddings (
   id uuid primary key default app.uuid_v7(),
   title text not null check (length(title) between 1 and 200),
-  wedding_date date not null,
+  wedding_date date not null check (wedding_date between '1900-01-01' and '2200-01-01'),
   time_zone text not null check (app.tz_ok(time_zone)),  -- where it takes place: decides when its day begins and ends
-  venue_name text,
+  venue_name text check (length(venue_name) <= 200),
   guest_estimate integer check (guest_estimate between 0 and 5000),
   status text not null default 'planning' check (status in ('planning', 'confirmed', 'completed', 'cancelled')),
   created_at timestamptz not null default now(),
@@ -24,7 +24,8 @@ create table public.wedding_people (
   given_name text not null check (length(given_name) between 1 and 100),
   family_name text not null default '' check (length(family_name) <= 100),
   full_name text not null generated always as (btrim(given_name || ' ' || family_name)) stored,
-  email text check (email = lower(email) and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
+  email text
+    check (length(email) <= 254 and email = lower(email) and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (wedding_id, id),
@@ -43,7 +44,9 @@ create table public.wedding_vendors (
   scopes text[] not null default '{overview}'
     check (scopes <@ array['overview', 'people', 'timeline', 'timeline_edit', 'guests']
            and array_position(scopes, null) is null),
-  contact_email text check (contact_email = lower(contact_email) and contact_email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
+  contact_email text
+    check (length(contact_email) <= 254 and contact_email = lower(contact_email)
+           and contact_email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
   invited_at timestamptz not null default now(),
   responded_at timestamptz,
   updated_at timestamptz not null default now(),
@@ -59,9 +62,9 @@ create table public.wedding_events (
   wedding_id uuid not null references public.weddings,
   kind text not null check (kind in ('rehearsal', 'ceremony', 'reception', 'party', 'brunch', 'other')),
   name text not null check (length(name) between 1 and 200),
-  place text,
-  starts_at timestamptz not null,
-  ends_at timestamptz not null,
+  place text check (length(place) <= 200),
+  starts_at timestamptz not null check (starts_at between '1900-01-01Z' and '2200-01-01Z'),
+  ends_at timestamptz not null check (ends_at between '1900-01-01Z' and '2200-01-01Z'),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (wedding_id, id),
@@ -76,9 +79,9 @@ create table public.timeline_items (
   vendor_id uuid,
   title text not null check (length(title) between 1 and 200),
   notes text check (length(notes) <= 4000),
-  starts_at timestamptz not null,
-  ends_at timestamptz not null,
-  done_at timestamptz,
+  starts_at timestamptz not null check (starts_at between '1900-01-01Z' and '2200-01-01Z'),
+  ends_at timestamptz not null check (ends_at between '1900-01-01Z' and '2200-01-01Z'),
+  done_at timestamptz check (done_at between '1900-01-01Z' and '2200-01-01Z'),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (wedding_id, id),
@@ -96,6 +99,8 @@ create trigger touch before update on public.wedding_people for each row execute
 create trigger touch before update on public.wedding_vendors for each row execute function app.touch_updated_at();
 create trigger touch before update on public.wedding_events for each row execute function app.touch_updated_at();
 create trigger touch before update on public.timeline_items for each row execute function app.touch_updated_at();
+create trigger keep_tenant before update of id on public.weddings for each row
+  when (old.id is distinct from new.id) execute function app.keep_tenant();
 create trigger keep_tenant before update of wedding_id on public.wedding_people for each row
   when (old.wedding_id is distinct from new.wedding_id) execute function app.keep_tenant();
 create trigger keep_tenant before update of wedding_id on public.wedding_events for each row

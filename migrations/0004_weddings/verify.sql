@@ -53,10 +53,11 @@ where t.tgrelid = any (array['public.weddings', 'public.wedding_people', 'public
                  'public.wedding_events', 'public.timeline_items']::regclass[])
   and t.tgfoid = 'app.touch_updated_at()'::regprocedure and t.tgenabled = 'O';
 
-select pg_catalog.count(*) = 4 as tenant_is_kept
+select pg_catalog.count(*) = 5 as tenant_is_kept
 from pg_catalog.pg_trigger as t
 join (values
-  ('public.wedding_people'::regclass, 'wedding_id', '(old.wedding_id IS DISTINCT FROM new.wedding_id)'),
+  ('public.weddings'::regclass, 'id', '(old.id IS DISTINCT FROM new.id)'),
+  ('public.wedding_people', 'wedding_id', '(old.wedding_id IS DISTINCT FROM new.wedding_id)'),
   ('public.wedding_events', 'wedding_id', '(old.wedding_id IS DISTINCT FROM new.wedding_id)'),
   ('public.timeline_items', 'wedding_id', '(old.wedding_id IS DISTINCT FROM new.wedding_id)'),
   ('public.wedding_vendors', 'wedding_id, organization_id', '((old.wedding_id IS DISTINCT FROM new.wedding_id)'

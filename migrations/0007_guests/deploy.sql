@@ -7,7 +7,8 @@ create table public.households (
   wedding_id uuid not null references public.weddings,
   name text not null check (length(name) between 1 and 200),
   address text check (length(address) <= 1000),
-  email text check (email = lower(email) and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
+  email text
+    check (length(email) <= 254 and email = lower(email) and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (wedding_id, id)
@@ -24,10 +25,11 @@ create table public.guests (
   full_name text not null generated always as (btrim(given_name || ' ' || family_name)) stored,
   kind text not null default 'adult' check (kind in ('adult', 'child', 'infant')),
   side text not null default 'both' check (side in ('first', 'second', 'both')),
-  email text check (email = lower(email) and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
+  email text
+    check (length(email) <= 254 and email = lower(email) and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
   phone text check (length(phone) <= 40),
   dietary text check (length(dietary) <= 500),
-  checked_in_at timestamptz,
+  checked_in_at timestamptz check (checked_in_at between '1900-01-01Z' and '2200-01-01Z'),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (wedding_id, id),
@@ -48,7 +50,7 @@ create table public.rsvps (
   answer text not null default 'invited' check (answer in ('invited', 'yes', 'no', 'maybe')),
   meal text check (length(meal) <= 100),
   message text check (length(message) <= 2000),
-  answered_at timestamptz,
+  answered_at timestamptz check (answered_at between '1900-01-01Z' and '2200-01-01Z'),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (wedding_id, id),

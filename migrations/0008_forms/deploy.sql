@@ -22,7 +22,8 @@ create table public.form_versions (
   organization_id uuid not null references public.organizations,
   form_id uuid not null,
   version integer not null check (version >= 1),
-  definition jsonb not null check (jsonb_typeof(definition) = 'object'),
+  definition jsonb not null
+    check (jsonb_typeof(definition) = 'object' and octet_length(definition::text) <= 262144),
   published boolean not null default false,  -- decided when it is made: a version never changes
   created_by uuid,
   created_at timestamptz not null default now(),
@@ -43,12 +44,15 @@ create index forms_published_version_id_idx on public.forms (organization_id, id
 
 -- Saved every thirty seconds: no index on what changes, and room in every page for the next version of a row, so that a
 -- save touches no index (HOT). `seq` tells two writers apart: update … where seq = the one that was read.
+-- Answers are measured as text, which is how every reader gets them: stored, a number such as 1e131071 takes 12 bytes.
+-- For those of usual size that costs a few microseconds.
 create table public.form_drafts (
   id uuid primary key default app.uuid_v7(),
   organization_id uuid not null references public.organizations,
   form_id uuid not null,
   client_id uuid,
-  answers jsonb not null default '{}' check (jsonb_typeof(answers) = 'object'),
+  answers jsonb not null default '{}'
+    check (jsonb_typeof(answers) = 'object' and octet_length(answers::text) <= 262144),
   seq integer not null default 0 check (seq >= 0),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -66,9 +70,10 @@ create table public.form_submissions (
   form_id uuid not null,
   version_id uuid not null,
   client_id uuid,
-  answers jsonb not null check (jsonb_typeof(answers) = 'object'),
+  answers jsonb not null check (jsonb_typeof(answers) = 'object' and octet_length(answers::text) <= 262144),
   submitted_email text
-    check (submitted_email = lower(submitted_email) and submitted_email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
+    check (length(submitted_email) <= 254 and submitted_email = lower(submitted_email)
+           and submitted_email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
   status text not null default 'new' check (status in ('new', 'seen', 'archived')),
   submitted_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),

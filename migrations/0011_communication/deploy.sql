@@ -8,7 +8,7 @@ create table public.conversations (
   wedding_id uuid not null references public.weddings,
   organization_id uuid,
   subject text not null check (length(subject) between 1 and 200),
-  closed_at timestamptz,
+  closed_at timestamptz check (closed_at between '1900-01-01Z' and '2200-01-01Z'),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (wedding_id, id),
@@ -41,7 +41,7 @@ create table public.notifications (
   kind text not null check (kind in ('message', 'task', 'rsvp', 'booking', 'payment', 'invitation', 'system')),
   title text not null check (length(title) between 1 and 200),
   body text check (length(body) <= 2000),
-  read_at timestamptz,
+  read_at timestamptz check (read_at between '1900-01-01Z' and '2200-01-01Z'),
   created_at timestamptz not null default now()
 );
 create index notifications_profile_id_idx on public.notifications (profile_id, created_at);
@@ -56,8 +56,8 @@ create table public.files (
   wedding_id uuid,
   uploaded_by uuid,
   name text not null check (length(name) between 1 and 255),
-  storage_path text not null check (length(storage_path) between 1 and 1024),
-  content_type text not null check (content_type ~ '^[a-z0-9.+-]+/[a-z0-9.+-]+$'),
+  storage_path text not null check (octet_length(storage_path) between 1 and 1024),  -- bytes: it is in an index
+  content_type text not null check (length(content_type) <= 255 and content_type ~ '^[a-z0-9.+-]+/[a-z0-9.+-]+$'),
   size_bytes bigint not null check (size_bytes >= 0),
   sha256 bytea check (octet_length(sha256) = 32),
   created_at timestamptz not null default now(),

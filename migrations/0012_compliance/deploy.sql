@@ -19,7 +19,8 @@ create table public.data_requests (
   id uuid primary key default app.uuid_v7(),
   organization_id uuid not null references public.organizations,
   subject_email text not null
-    check (subject_email = lower(subject_email) and subject_email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
+    check (length(subject_email) <= 254 and subject_email = lower(subject_email)
+           and subject_email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
   kind text not null check (kind in ('export', 'erasure')),
   status text not null default 'open' check (status in ('open', 'done', 'refused')),
   reason text check (length(reason) <= 2000),
@@ -39,6 +40,8 @@ create index data_requests_open_idx on public.data_requests (organization_id, du
 comment on table public.data_requests is 'who asked for their data or its erasure, and what came of it';
 
 create trigger touch before update on public.data_requests for each row execute function app.touch_updated_at();
+create trigger keep_tenant before update of profile_id on public.consents for each row
+  when (old.profile_id is distinct from new.profile_id) execute function app.keep_tenant();
 create trigger keep_tenant before update of organization_id on public.data_requests for each row
   when (old.organization_id is distinct from new.organization_id) execute function app.keep_tenant();
 

@@ -93,10 +93,16 @@ cross join lateral (
 where f.contype = 'f' and f.conrelid = any (array['public.consents', 'public.data_requests']::regclass[]);
 
 -- updated_at is kept, and so is the tenant
-select pg_catalog.count(*) = 2 as triggers_are_on
+select pg_catalog.count(*) = 3 as triggers_are_on
 from pg_catalog.pg_trigger as t
-where t.tgrelid = 'public.data_requests'::regclass and t.tgenabled = 'O'
-  and t.tgfoid in ('app.touch_updated_at()'::regprocedure, 'app.keep_tenant()'::regprocedure);
+join (values
+  ('public.consents'::regclass, 'app.keep_tenant()'::regprocedure,
+    '% BEFORE UPDATE OF profile_id ON % WHEN ((old.profile_id IS DISTINCT FROM new.profile_id)) %'),
+  ('public.data_requests', 'app.keep_tenant()',
+    '% BEFORE UPDATE OF organization_id ON % WHEN ((old.organization_id IS DISTINCT FROM new.organization_id)) %'),
+  ('public.data_requests', 'app.touch_updated_at()', '% BEFORE UPDATE ON % FOR EACH ROW EXECUTE FUNCTION %')
+) as k (relation, called, definition) on (k.relation, k.called) = (t.tgrelid, t.tgfoid)
+where t.tgenabled = 'O' and pg_catalog.pg_get_triggerdef(t.oid) like k.definition;
 
 -- export, erasure and scan run as their owner, with a fixed search_path, for the server side alone; their parts for nobody
 select pg_catalog.count(*) = 14

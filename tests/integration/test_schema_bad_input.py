@@ -67,29 +67,42 @@ TENANTS = """
 select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
 where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
   and (a.attnotnull and a.attname in ('organization_id', 'wedding_id', 'profile_id')
-       or (c.relname, a.attname) in (('conversations', 'organization_id'), ('messages', 'conversation_id')))
-  and c.relname <> 'consents'  -- only ever added to: nobody at all may update it
+       or (c.relname, a.attname) in (('conversations', 'organization_id'), ('messages', 'conversation_id'))
+       or c.relname in ('organizations', 'weddings', 'profiles') and a.attname = 'id')
 """
 PARENT = {"organization_id": "organizations", "wedding_id": "weddings", "profile_id": "profiles"}
 
 
 def test_no_row_goes_to_another_tenant(api):
     tenants = api.execute(TENANTS).fetchall()
-    assert len(tenants) > 35
+    assert len(tenants) > 40
     asked = {}
     for table, column in tenants:
         move = sql.SQL("update {} set {} = {} where id = {}").format(
             *map(sql.Identifier, (table, column)),
-            key(PARENT.get(column, "conversations"), 2),
+            key("new" if column == "id" else PARENT.get(column, "conversations"), 2),
             key(table, 1),
         )
         asked[table, column] = [_refusal(api, user, move) for user in (OWNER, COUPLE, SERVER, None)]
-    only_added_to = {"form_versions", "messages"}
+    only_added_to = {"consents", "form_versions", "messages"}
     expected = {
         (table, column): [DENIED, DENIED, DENIED if table in only_added_to else STAYS, STAYS]
         for table, column in tenants
     }
     assert {where: said for where, said in asked.items() if said != expected[where]} == {}
+
+
+@pytest.mark.parametrize("table", ["organizations", "profiles", "weddings"])
+def test_a_tenant_keeps_its_key_before_anything_hangs_on_it(api, table):
+    columns = {
+        "organizations": "(name, slug, category, time_zone) values ('x', 'x', 'cake', 'UTC')",
+        "profiles": "(id, email, display_name) values (gen_random_uuid(), 'x@example.com', 'x')",
+        "weddings": "(title, wedding_date, time_zone) values ('x', '2099-01-01', 'UTC')",
+    }
+    with api.transaction(force_rollback=True):
+        (new,) = api.execute(f"insert into {table} {columns[table]} returning id").fetchone()
+        for user in (SERVER, None):
+            assert _refusal(api, user, f"update {table} set id = gen_random_uuid() where id = '{new}'") == STAYS
 
 
 # -- values ------------------------------------------------------------------------------------------------------------

@@ -101,6 +101,20 @@ def test_policies_in_words(expression, words):
         ("(status = ANY (ARRAY['draft'::text, 'sent'::text]))", "one of `draft`, `sent`"),
         ("((a)::text ~ '^(x|y)$'::text)", "`(a) ~ '^(x\\|y)$'`"),
         ("(ends_at > starts_at)", "`ends_at > starts_at`"),
+        ("((due_on >= '1900-01-01'::date) AND (due_on <= '2200-01-01'::date))", "1900-01-01 to 2200-01-01"),
+        (
+            "((done_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)"
+            " AND (done_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))",
+            "1900-01-01 to 2200-01-01",
+        ),
+        (
+            "((length(email) <= 254) AND (email = lower(email)) AND (email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text))",
+            "an e-mail address in lower case, up to 254 characters",
+        ),
+        (
+            "((jsonb_typeof(answers) = 'object'::text) AND (octet_length((answers)::text) <= 262144))",
+            "an object, up to 262144 bytes as text",
+        ),
     ],
 )
 def test_checks_in_words(expression, words):

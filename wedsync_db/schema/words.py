@@ -45,12 +45,21 @@ _CHECKS = tuple(
         (r"\(length\((\w+)\) >= (\d+)\) AND \(length\(\1\) <= (\d+)\)", r"\2 to \3 characters"),
         (r"length\(\w+\) <= (\d+)", r"up to \1 characters"),
         (r"octet_length\(\w+\) = (\d+)", r"\1 bytes"),
+        (r"\(octet_length\((\w+)\) >= (\d+)\) AND \(octet_length\(\1\) <= (\d+)\)", r"\2 to \3 bytes"),
         (r"\((\w+) >= (-?\d+)\) AND \(\1 <= (-?\d+)\)", r"\2 to \3"),
         (r"\((\w+) >= '(-\d+)'\) AND \(\1 <= '?(\d+)'?\)", r"\2 to \3"),
-        (r"\((\w+) = lower\(\1\)\) AND \(\1 ~ '\^\[\^@\[:space:\]\]\+@.*'\)", "an e-mail address in lower case"),
+        (r"\((\w+) >= '([\d-]{10})[^']*'\) AND \(\1 <= '([\d-]{10})[^']*'\)", r"\2 to \3"),
+        (
+            r"\(length\((\w+)\) <= (\d+)\) AND \(\1 = lower\(\1\)\) AND \(\1 ~ '\^\[\^@\[:space:\]\]\+@.*'\)",
+            r"an e-mail address in lower case, up to \2 characters",
+        ),
         (r"app\.tz_ok\(\w+\)", "a time zone's name (IANA)"),
         (r"app\.currency_ok\(\w+\)", "a currency's code (ISO 4217)"),
         (r"jsonb_typeof\(\w+\) = 'object'", "an object"),
+        (
+            r"\(jsonb_typeof\((\w+)\) = 'object'\) AND \(octet_length\(\(\1\)\) <= (\d+)\)",
+            r"an object, up to \2 bytes as text",
+        ),
     )
 )
 
