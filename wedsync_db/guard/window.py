@@ -19,6 +19,11 @@ class Verdict(enum.StrEnum):
     RESTRICTED = "restricted"
     CLOSED = "closed"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Verdict:  # noqa: ARG003 - the protocol's
+        """An answer that is not understood is a no."""
+        return cls.CLOSED
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
