@@ -51,7 +51,7 @@ def test_as_text(case, target, capsys):
     assert main(["schema", "case"]) == 1
     out = capsys.readouterr().out
     assert out.startswith("error: public.client: granted what row-level security does not limit: ")
-    assert out.endswith("1 error, 0 warnings, 1 note\n")
+    assert out.endswith("1 error, 1 warning, 1 note\n")
 
 
 def test_nothing_is_changed(case, target, answer):
