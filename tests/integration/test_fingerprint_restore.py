@@ -70,12 +70,47 @@ alter table app.organisation set (fillfactor = 80, toast.autovacuum_enabled = fa
 """
 
 
+# expressions that PostgreSQL prints differently once they were restored
+UNSETTLED = r"""
+create table t1 (
+  a varchar(10) check (a in ('x', 'y')), b int check (b between 1 and 5 and b <> 3), c varchar, d date,
+  e numeric(10,2), f int[], g text, "odd ) AND (" boolean,
+  constraint k1 check ((a, b) is distinct from ('z', 2)),
+  constraint k2 check (c = 'q' or c in ('r', 's') or c is null),
+  constraint k3 check (not (b between 2 and 3) and (e between 1 and 2 or e between 5 and 6) and c like 'a%'),
+  constraint k4 check ((b, g) > (1, 'a')),
+  constraint k5 check (c not in ('a', 'b''), (', 'c]::text') and c not in ('d')),
+  constraint k6 check (case when b between 1 and 2 and c = 'x' then true else false end),
+  constraint k7 check (coalesce(c, '') <> '' and length(c) < 10 and c::text ~ '^a\)\) OR ' and (g || c) <> 'x'),
+  constraint k8 check (d between date '2020-01-01' and '2030-01-01' and extract(year from d) > 2000),
+  constraint k9 check (b is null or b in (1, 2) and c between 'a' and 'b'),
+  constraint k10 check (((b > 1 or b < 0) or "odd ) AND (") and ((b > 3 and b < 9) and "odd ) AND (") is not true));
+create index i1 on t1 (b) where b between 1 and 5 and c in ('x', 'y');
+create index i2 on t1 ((b between 1 and 2 and c = 'x'));
+create view v1 as select * from t1 where b between 1 and 2 and c in ('a', 'b') and a = 'x';
+create view v2 as
+  select a, b, sum(b) over (order by b rows between 1 preceding and 2 following) from t1
+  where (a, b) in (select a, b from t1) or (a, b) is distinct from ('a', 2) or b between 1 and 2;
+create function tf() returns trigger language plpgsql as 'begin return new; end';
+create trigger tr before update on t1 for each row
+  when ((old.a, old.b, old.c) is distinct from (new.a, new.b, new.c)) execute function tf();
+create policy p1 on t1 using (b between 1 and 2 and c in ('a', 'b'));
+create policy p2 on t1 for select
+  using (c in ('a') or c in (select g from t1 x where x.b between 1 and 2 and x.c in ('p', 'q')));
+create table t2 (x varchar default 'a' || 'b'::varchar, z int generated always as (1 + 2 * 3) stored,
+                 w interval default '1 day 02:00', k text[] default array['a', 'b']::varchar[]);
+create rule r1 as on update to v1 where old.b between 1 and 2 and old.c = 'x' do instead nothing;
+create domain d1 as varchar check (value in ('a', 'b') and length(value) between 1 and 2 and value <> 'c');
+"""
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, UNSETTLED], ids=["every kind", "unsettled"])
 @pytest.mark.parametrize("major", MAJORS, indirect=True)
-def test_a_restored_dump_has_the_same_fingerprint(cluster, address, tmp_path):
+def test_a_restored_dump_has_the_same_fingerprint(cluster, address, tmp_path, schema):
     copy = f"{address.dbname}_copy"
     with session(address, "test") as source, session(cluster.address(), "test-admin") as admin:
-        source.execute(SCHEMA)
-        if source.info.server_version >= 180000:
+        source.execute(schema)
+        if schema == SCHEMA and source.info.server_version >= 180000:
             source.execute("alter table app.organisation add constraint must not null slug not valid")
         admin.execute(f"create database {copy}")
         try:
@@ -86,7 +121,7 @@ def test_a_restored_dump_has_the_same_fingerprint(cluster, address, tmp_path):
             subprocess.run(restore, check=True)
             with session(address.with_database(copy), "test") as restored:
                 assert take(source).change_to(take(restored)).objects == {}
-                assert len(take(source).objects) > 80
+                assert len(take(source).objects) > 40
         finally:
             admin.execute(f"drop database {copy} with (force)")
 

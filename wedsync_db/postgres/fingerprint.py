@@ -15,6 +15,7 @@ import psycopg
 
 from wedsync_db.model import Fingerprint
 from wedsync_db.postgres.queries import query
+from wedsync_db.postgres.settled import settled_object
 
 # Several queries of some branches each plan faster than one of all.
 _PARTS: tuple[tuple[LiteralString, ...], ...] = (
@@ -35,7 +36,8 @@ def take(connection: psycopg.Connection) -> Fingerprint:
     with connection.transaction(force_rollback=True):  # takes the pinned settings back, also in an outer transaction
         connection.execute(query("fingerprint", "pin"))
         for part in _PARTS:
-            objects.update(connection.execute(_text(part)).fetchall())
+            found = connection.execute(_text(part)).fetchall()
+            objects.update((name, settled_object(definition)) for name, definition in found)
     return Fingerprint(objects)
 
 
