@@ -12,8 +12,6 @@ from wedsync_db.cli.terminal import Progress, say
 from wedsync_db.errors import MigrationFailed, RehearsalFailed, WedsyncError
 from wedsync_db.installation import Installation, this_installation
 
-_ORGANIZATIONS = 150
-
 
 def demo(_arguments: argparse.Namespace, installation: Installation) -> Answer:
     """Play all acts and say what was proven.
@@ -39,7 +37,7 @@ def _first_deployment(installation: Installation) -> None:
     say(stage.ACTS["first"])
     stage.put(installation, upto=stage.FIRST)
     _deploy()
-    rows = stage.fill(installation, _ORGANIZATIONS, say=say, progress=Progress("filling"))
+    rows = stage.fill(installation, say=say, progress=Progress("filling"))
     say(f"filled {sum(rows.values()):,} rows of {len(rows)} tables")
 
 

@@ -102,11 +102,11 @@ def empty_target(installation: Installation) -> Iterator[None]:
 
 
 def fill(
-    installation: Installation, organizations: int, *, say: Callable[[str], None], progress: Callable[[float], None]
+    installation: Installation, *, say: Callable[[str], None], progress: Callable[[float], None]
 ) -> Mapping[str, int]:
     """Fill the demo database with made-up data; rows by table."""
     with installation.target(ENVIRONMENT) as address:
-        return seed(address, organizations=organizations, say=say, progress=progress)
+        return seed(address, size="demo", say=say, progress=progress)
 
 
 def look(installation: Installation) -> Look:

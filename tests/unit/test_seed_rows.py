@@ -127,7 +127,7 @@ def test_a_size_that_gives_nothing_is_refused(organizations, share):
 
 
 def test_sizes_grow():
-    assert list(SIZES) == ["small", "medium", "large"]
+    assert list(SIZES) == ["small", "demo", "medium", "large"]
     assert all(one.organizations < next_one.organizations for one, next_one in pairwise(SIZES.values()))
 
 

@@ -27,5 +27,10 @@ class Size:
             raise UsageError(f"{self.share} is no share of a diary", hint="Ask for more than 0, at most 1.")
 
 
-SIZES: Mapping[str, Size] = {"small": Size(10, 0.1), "medium": Size(64, 0.5), "large": Size(1000, 0.42)}
-"""About 11 thousand, 300 thousand and 5 million rows."""
+SIZES: Mapping[str, Size] = {
+    "small": Size(10, 0.1),
+    "demo": Size(30, 0.2),
+    "medium": Size(64, 0.5),
+    "large": Size(1000, 0.42),
+}
+"""About 11 thousand, 60 thousand, 300 thousand and 5 million rows."""
