@@ -97,6 +97,7 @@ def test_it_stops_before_the_next_migration_and_goes_back(wedsync):
     assert applied(wedsync) == ["0001_first", "0002_second", "0003_third"]
 
 
+@pytest.mark.faults
 def test_it_goes_on_where_nobody_will_notice_and_the_environment_allows_it(wedsync):
     write_settings(wedsync.folder)
     path = wedsync.folder / "environments.toml"
