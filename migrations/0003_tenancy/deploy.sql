@@ -76,7 +76,7 @@ create table public.api_keys (
   prefix text not null check (prefix ~ '^[a-z0-9]{8}$'),
   secret_hash bytea not null unique check (octet_length(secret_hash) = 32),
   scopes text[] not null default '{}'
-    check (scopes <@ array['read', 'write'] and array_position(scopes, null) is null),
+    check (scopes <@ array['read', 'write'] and array_position(scopes, null) is null and cardinality(scopes) <= 2),
   created_by uuid,
   last_used_at timestamptz,
   expires_at timestamptz check (expires_at between '1900-01-01Z' and '2200-01-01Z'),

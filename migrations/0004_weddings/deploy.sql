@@ -43,7 +43,7 @@ create table public.wedding_vendors (
   status text not null default 'invited' check (status in ('invited', 'accepted', 'declined', 'removed')),
   scopes text[] not null default '{overview}'
     check (scopes <@ array['overview', 'people', 'timeline', 'timeline_edit', 'guests']
-           and array_position(scopes, null) is null),
+           and array_position(scopes, null) is null and cardinality(scopes) <= 5),
   contact_email text
     check (length(contact_email) <= 254 and contact_email = lower(contact_email)
            and contact_email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),

@@ -156,6 +156,10 @@ INSERT_SUBMISSION = (
         (OWNER, INSERT_BOOKING.format("[-infinity, 2099-01-01]"), CHECK),
         (OWNER, INSERT_BOOKING.format("[2099-01-02, 2099-01-01)"), "22000"),
         (OWNER, INSERT_BOOKING.format("[2099-06-12 11:00Z, 2099-06-12 12:00Z)"), OVERLAP),
+        (COUPLE, "update weddings set wedding_date = 'infinity'", CHECK),
+        (COUPLE, "update weddings set wedding_date = '10000-01-01'", CHECK),
+        (COUPLE, "update guests set checked_in_at = '-infinity'", CHECK),
+        (OWNER, "update tasks set due_at = '0044-03-15 BC'", CHECK),
         (COUPLE, "update wedding_events set ends_at = starts_at", CHECK),
         (COUPLE, "update timeline_items set ends_at = starts_at - interval '1 minute'", CHECK),
         # addresses
@@ -174,6 +178,8 @@ INSERT_SUBMISSION = (
         (OWNER, "update form_drafts set answers = null", "23502"),
         (OWNER, "update form_drafts set answers = '{'", "22P02"),
         (OWNER, r"""update form_drafts set answers = '{"a": "\u0000"}'""", "22P05"),
+        (OWNER, """update form_drafts set answers = '{"a": [1e131071, 1e131071]}'""", CHECK),
+        (OWNER, "update contracts set body = repeat('a', 200001)", CHECK),
         (SERVER, INSERT_SUBMISSION.format(":form_versions1", '"yes"', "null"), CHECK),
         (SERVER, INSERT_VERSION.format("[]"), CHECK),
         # rows of others
