@@ -31,10 +31,11 @@ create table ops.write_gate (
   mode text not null default 'open' check (mode in ('open', 'read_only')),
   reason text check (length(reason) between 1 and 500),
   until timestamptz,
-  set_by text not null default session_user,
-  set_at timestamptz not null default now(),
+  set_by text,
+  set_at timestamptz,
   check (mode = 'open' or reason is not null),
-  check (until > set_at)
+  check (until > set_at),
+  check ((set_by is null) = (set_at is null))  -- null as long as nobody turned it: the same wherever it is deployed
 );
 insert into ops.write_gate default values;
 create trigger audit_update after update on ops.write_gate
