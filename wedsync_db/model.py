@@ -89,6 +89,11 @@ class ServerFacts:
         """The major version, 18 for 18.4."""
         return self.version_num // 10_000
 
+    @property
+    def minor(self) -> int:
+        """The release within it, 4 for 18.4."""
+        return self.version_num % 10_000
+
 
 # -- the plan ----------------------------------------------------------------------------------------------------------
 class Severity(enum.StrEnum):

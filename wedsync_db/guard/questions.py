@@ -20,11 +20,11 @@ from wedsync_db.errors import Refused
 from wedsync_db.guard.freeze import Freeze, first_freeze
 from wedsync_db.guard.impact import NO_WORK, Work
 from wedsync_db.guard.window import Verdict, Window, at, weigh
-from wedsync_db.model import Finding, Severity
+from wedsync_db.model import Finding, ServerFacts, Severity
 from wedsync_db.postgres.connect_errors import POOLED_HINT
 from wedsync_db.postgres.locks import holder
 from wedsync_db.postgres.queries import query
-from wedsync_db.postgres.server import is_pooled, lost_settings, require_supported, server_facts
+from wedsync_db.postgres.server import is_pooled, lost_settings, needed_release, require_supported, server_facts
 from wedsync_db.settings import Environment
 
 _SHOWN = 3  # names in one line
@@ -48,11 +48,26 @@ Question = Callable[[psycopg.Connection, Context], Iterator[Finding]]
 
 
 def version(connection: psycopg.Connection, _context: Context) -> Iterator[Finding]:
-    """Is the server one we were tested with?"""
+    """Is the server one we were tested with, and new enough to keep hidden rows hidden?"""
     try:
-        require_supported(server_facts(connection))
+        facts = server_facts(connection)
+        require_supported(facts)
     except Refused as error:
         yield _bad("version", error.message, error.hint)
+    else:
+        yield from outdated(facts)
+
+
+def outdated(facts: ServerFacts) -> Iterator[Finding]:
+    """A warning, no more: the leak was there before this deployment, and is there without it."""
+    if needed := needed_release(facts):
+        yield Finding(
+            "version",
+            Severity.WARNING,
+            f"PostgreSQL {facts.major}.{facts.minor} lets users read values that row-level security hides from them,"
+            " sampled in the planner's statistics (CVE-2025-8713)",
+            f"Upgrade the server to {needed} or later: new binaries and a restart, the data stays",
+        )
 
 
 def standby(connection: psycopg.Connection, _context: Context) -> Iterator[Finding]:

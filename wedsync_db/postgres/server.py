@@ -12,6 +12,8 @@ from wedsync_db.model import ServerFacts
 from wedsync_db.postgres.queries import query
 from wedsync_db.settings import SUPPORTED_MAJORS
 
+# the first release of each major in which statistics show no user what is hidden from them (CVE-2025-8713)
+_HIDES_STATISTICS = {15: 14, 16: 10, 17: 6}
 _ASKED_TWICE = 2  # statements of their own transaction, which a transaction pooler may send to two backends
 
 
@@ -43,6 +45,12 @@ def require_supported(facts: ServerFacts) -> None:
             f"the server is PostgreSQL {facts.major}, {SUPPORTED_MAJORS[0]} to {SUPPORTED_MAJORS[-1]} are supported",
             hint="Upgrade the server" if facts.major < SUPPORTED_MAJORS[0] else "Upgrade wedsync-db",
         )
+
+
+def needed_release(facts: ServerFacts) -> str | None:
+    """The release of the same major that row-level security needs to hide rows, if the server's is older."""
+    needed = _HIDES_STATISTICS.get(facts.major, 0)
+    return f"{facts.major}.{needed}" if facts.minor < needed else None
 
 
 def is_pooled(connection: psycopg.Connection) -> bool:
