@@ -180,6 +180,14 @@ def test_what_was_paid_is_not_declared_void(platform):
     assert refused(error.value)
 
 
+def test_nor_is_what_was_paid_in_part(platform):
+    invoice = platform.invoice()
+    platform.owner.execute("update invoices set paid_minor = 1 where id = %s", [invoice])
+    with pytest.raises(psycopg.Error) as error:
+        platform.api.execute("update invoices set status = 'void' where id = %s", [invoice])
+    assert refused(error.value)
+
+
 def test_an_invoice_begins_as_a_draft(platform):
     with pytest.raises(psycopg.Error) as error:
         platform.api.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+from contextlib import contextmanager
 from uuid import uuid4
 
 import psycopg
@@ -70,6 +71,15 @@ def test_without_a_right_signature_there_is_no_row(platform, header):
 def test_an_event_has_a_transaction_of_its_own(platform):
     with platform.connect() as connection, connection.transaction(), pytest.raises(UsageError):
         platform.deliver(intent(key(), PROCESSING, "pi_x", 1), connection)
+
+
+def test_what_was_not_committed_is_no_success(platform):
+    made = intent(key(), PROCESSING, "pi_x", 1)
+    with platform.connect() as connection:
+        connection.doom = connection.close
+        with pytest.raises(psycopg.OperationalError):
+            platform.deliver(made, connection)
+    assert stored(platform, made["id"]) is None
 
 
 # -- any order ---------------------------------------------------------------------------------------------------------
@@ -217,6 +227,35 @@ def test_money_for_a_void_invoice_is_recorded_and_shown(platform):
     assert (platform.payment(payment), platform.money(invoice)) == (("succeeded", 0), ("void", 1000))
 
 
+@pytest.mark.parametrize(
+    ("meanwhile", "kind", "outcome", "end"),
+    [
+        ("update invoices set status = 'void' where id = %s", SUCCEEDED, "overpaid", ("succeeded", ("void", 1000))),
+        (
+            "update payments set status = 'failed' where invoice_id = %s",
+            PROCESSING,
+            "ignored",
+            ("failed", ("issued", 0)),
+        ),
+    ],
+    ids=["void", "failed"],
+)
+def test_an_event_waits_for_who_is_at_the_invoice_or_the_payment(platform, meanwhile, kind, outcome, end):
+    invoice, payment = platform.pending()
+    said = []
+    with platform.connect() as one, platform.connect() as two:
+        other = threading.Thread(
+            target=lambda: said.append(platform.deliver(intent(key(), kind, payment, 1000), two).outcome)
+        )
+        with one.transaction():
+            one.execute(meanwhile, [invoice])
+            other.start()
+            platform.wait_until_blocked(two)
+        other.join()
+    assert said == [outcome]
+    assert (platform.payment(payment)[0], platform.money(invoice)) == end
+
+
 # -- starting a payment ------------------------------------------------------------------------------------------------
 def test_the_price_is_the_invoice_s_and_starting_twice_is_starting_once(platform):
     invoice = platform.invoice(777)
@@ -309,30 +348,48 @@ def test_an_event_at_the_same_moment_as_its_payment_is_not_lost(platform, first)
     assert platform.money(invoice) == ("paid", 1000)
 
 
+@contextmanager
+def surprised(platform):
+    """No payment can succeed, for a reason that the functions do not know."""
+    platform.owner.execute("alter table payments add constraint surprise check (status <> 'succeeded') not valid")
+    yield
+    platform.owner.execute("alter table payments drop constraint surprise")
+
+
 def test_an_error_nobody_foresaw_leaves_the_event_for_a_retry(platform):
     invoice, payment = platform.pending()
     made = intent(key(), SUCCEEDED, payment, 1000)
-    platform.owner.execute("alter table payments add constraint surprise check (status <> 'succeeded') not valid")
-    assert platform.deliver(made).outcome == "open"
+    with surprised(platform):
+        assert platform.deliver(made).outcome == "open"
     outcome, waiting, reason = stored(platform, made["id"])
     assert (outcome, waiting) == (None, True)
     assert reason.startswith("error 23514: ")
-    platform.owner.execute("alter table payments drop constraint surprise")
     said = retry(platform.api, lambda: NOW)
     assert said[made["id"]].outcome == "done"
     assert (stored(platform, made["id"]), platform.money(invoice)) == (("done", False, None), ("paid", 1000))
 
 
-def test_retrying_takes_turns_and_leaves_alone_what_somebody_is_at(platform):
+def test_retrying_takes_turns(platform):
     keys = [key() for _ in range(3)]
     for n, name in enumerate(keys):
         platform.deliver(intent(name, SUCCEEDED, f"pi_nobody{n}_{name}", 1))
     before = len(retry(platform.api, lambda: NOW, 1000))
     turns = [retry(platform.api, lambda n=n: NOW.replace(minute=n + 1), before // 2 + 1) for n in range(2)]
     assert set(turns[0]) | set(turns[1]) >= set(keys)
-    with platform.connect() as other, other.transaction():
-        platform.start(platform.invoice(1), f"pi_nobody0_{keys[0]}", other)
-        assert set(retry(platform.api, lambda: NOW, 1000)) & set(keys) == set(keys[1:])
+
+
+def test_retrying_does_not_wait_for_who_is_at_the_payment(platform):
+    (_, payment), tried = platform.pending(), []
+    left = subscription(key(), "sub_nobody", "active", 10_000, customer="cus_nobody")
+    lost = intent(key(), SUCCEEDED, payment, 1000)
+    platform.deliver(left)
+    with surprised(platform):
+        platform.deliver(lost)
+    with platform.connect() as one, platform.connect() as two:
+        one.doom = lambda: tried.append(retry(two, lambda: NOW, 1000))
+        platform.deliver(intent(key(), PROCESSING, payment, 1000), one)
+    tried.append(retry(platform.api, lambda: NOW, 1000))
+    assert [{left["id"], lost["id"]} & set(each) for each in tried] == [{left["id"]}, {left["id"], lost["id"]}]
 
 
 # -- errors that pass --------------------------------------------------------------------------------------------------

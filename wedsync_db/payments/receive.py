@@ -65,9 +65,9 @@ def receive(
         register_secret(secret)  # whatever goes wrong below
     now = clock()
     verify_signature(payload, header, secrets, now)
-    if connection.info.transaction_status is not TransactionStatus.IDLE:
+    if connection.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):  # unknown: closed
         raise UsageError("an event needs a transaction of its own", hint="Commit before receiving it.")
-    event = read(payload)
+    event = _read(payload)
     try:
         return _store(connection, event, now)
     except _NO_JSONB:
@@ -86,7 +86,7 @@ def retry(connection: psycopg.Connection[Any], clock: Callable[[], datetime], mo
     return {key: Outcome(outcome, reason) for key, outcome, reason in rows}
 
 
-def read(payload: bytes) -> _Event:
+def _read(payload: bytes) -> _Event:
     """The event in a request's body; what is no event keeps its bytes, for a person to look at."""
     try:
         text = payload.decode()
@@ -115,7 +115,10 @@ def _store_once(connection: psycopg.Connection[Any], event: _Event, now: datetim
     values = {"event": event.key, "kind": event.kind, "payload": event.payload, "at": now}
     with connection.transaction(), connection.cursor(row_factory=class_row(Outcome)) as cursor:
         cursor.execute(query("payments", "bound"))
-        return cursor.execute(query("payments", "receive"), values).fetchall()[0]
+        outcome = cursor.execute(query("payments", "receive"), values).fetchall()[0]
+    if connection.closed:  # the driver commits nothing then, and says nothing either
+        raise psycopg.OperationalError("the connection was closed before the commit")
+    return outcome
 
 
 def _unreadable(payload: bytes) -> _Event:
