@@ -48,11 +48,16 @@ QUERIES = {
     "the next 20 booked ones, by an index that sorts": (
         "select id, name, wedding_date from public.clients{} order by wedding_date limit 20"
     ),
+    # what an application asks that works in one organization; without it a person of several gets all of theirs
+    "the same, the organization named in the query, too": (
+        "select id, name, wedding_date from public.clients{} order by wedding_date limit 20"
+    ),
     "how many": "select count(*) from public.clients{}",
     "one client by its key": "select * from public.clients{}",
 }
 _MORE = {
     "the next 20 booked ones, by an index that sorts": "stage = 'booked'",
+    "the same, the organization named in the query, too": f"stage = 'booked' and {_MINE}",
     "one client by its key": "id = md5('c1006')::uuid",
 }
 _MEMBERS = "public.memberships as m where m.profile_id = "
