@@ -316,7 +316,7 @@ def test_no_clock_is_read(db):
 
 
 def test_only_the_dates_around_the_window_are_read(db):
-    """Of three thousand weddings a few dozen, through their index; never one that is too far away for a calendar."""
+    """Of three thousand weddings a few dozen, through their index; never the last that a row may hold."""
     with db.transaction(force_rollback=True):
         db.execute(
             "insert into weddings (title, wedding_date, time_zone)"
