@@ -103,8 +103,10 @@ def test_policies_in_words(expression, words):
         ("(ends_at > starts_at)", "`ends_at > starts_at`"),
         ("((due_on >= '1900-01-01'::date) AND (due_on <= '2200-01-01'::date))", "1900-01-01 to 2200-01-01"),
         (
-            "((done_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)"
-            " AND (done_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))",
+            (
+                "((done_at >= '1900-01-01 00:00:00+00'::timestamp with time zone)"
+                " AND (done_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))"
+            ),
             "1900-01-01 to 2200-01-01",
         ),
         (
