@@ -49,7 +49,7 @@ insert into invitations (organization_id, email, role, token_hash, expires_at)
 insert into api_keys (organization_id, name, prefix, secret_hash)
   select id::uuid, 'k', 'abcd1234', sha256(id::bytea) from unnest('{{{A},{B}}}'::text[]) as id;
 insert into weddings (id, title, wedding_date, time_zone) values
-  ('{W1}', 'one', '2027-06-12', 'Europe/London'), ('{W2}', 'two', '2027-06-12', 'Europe/London');
+  ('{W1}', 'one', '2099-06-12', 'Europe/London'), ('{W2}', 'two', '2099-06-12', 'Europe/London');
 insert into wedding_people (wedding_id, profile_id, role, given_name) values
   ('{W1}', '{COUPLE_1}', 'partner', 'Ann'), ('{W1}', '{PARENT_1}', 'parent', 'Eve'),
   ('{W2}', '{COUPLE_2}', 'partner', 'Bob');
@@ -58,10 +58,10 @@ insert into wedding_vendors (id, wedding_id, organization_id, category, status, 
   ('{V1B}', '{W1}', '{B}', 'cake', 'invited', '{{overview,timeline}}', null),
   ('{V2B}', '{W2}', '{B}', 'cake', 'accepted', '{{overview}}', now());
 insert into wedding_events (id, wedding_id, kind, name, starts_at, ends_at)
-  select e::uuid, w::uuid, 'ceremony', 'c', '2027-06-12 12:00Z', '2027-06-12 13:00Z'
+  select e::uuid, w::uuid, 'ceremony', 'c', '2099-06-12 12:00Z', '2099-06-12 13:00Z'
   from (values ('{E1}', '{W1}'), ('{E2}', '{W2}')) as x (e, w);
 insert into timeline_items (id, wedding_id, event_id, title, starts_at, ends_at)
-  select t::uuid, w::uuid, e::uuid, 't', '2027-06-12 12:00Z', '2027-06-12 12:10Z'
+  select t::uuid, w::uuid, e::uuid, 't', '2099-06-12 12:00Z', '2099-06-12 12:10Z'
   from (values ('{T1}', '{W1}', '{E1}'), ('{T2}', '{W2}', '{E2}')) as x (t, w, e);
 """
 

@@ -87,7 +87,7 @@ insert into memberships (id, organization_id, profile_id, role) values
   ('00000000-0000-4000-8000-000000000004', '00000000-0000-4000-8000-000000000002',
    '00000000-0000-4000-8000-000000000003', 'owner');
 insert into weddings (id, title, wedding_date, time_zone)
-  values ('00000000-0000-4000-8000-000000000005', 'w', '2027-06-12', 'Europe/London');
+  values ('00000000-0000-4000-8000-000000000005', 'w', '2099-06-12', 'Europe/London');
 """
 ORGANIZATION, ALIEN, WEDDING = (f"'00000000-0000-4000-8000-00000000000{n}'" for n in (1, 4, 5))
 OPEN = f"({ORGANIZATION}, 'x@y.z', 'admin', sha256('{{}}'), now() + '1 day', null)"
