@@ -217,9 +217,15 @@ def _privileges(table: str, structure: Structure) -> Iterator[Case]:
                     statement.format(table=qualified(table), column=column), rows([]) if granted else PRIVILEGE,
                 )  # fmt: skip
         yield Case(table, GRANTED, actor, "truncate", "", f"truncate {qualified(table)}", PRIVILEGE)
-        for privilege in ("references", "trigger"):
-            statement = _HOLDS.format(*qualified(table).split("."), privilege=privilege)
-            yield Case(table, GRANTED, actor, "select", f"holds {privilege}", statement, rows([]))
+        missing = {"select", "insert", "update", "delete"} if actor is ANON and not rights.public else set()
+        yield from _held(table, actor, "references", "trigger", "truncate", *sorted(missing))
+
+
+def _held(table: str, actor: Actor, *privileges: str) -> Iterator[Case]:
+    """Privileges that the role does not hold, not even out of reach in a schema that is closed to it."""
+    for privilege in privileges:
+        statement = _HOLDS.format(*qualified(table).split("."), privilege=privilege)
+        yield Case(table, GRANTED, actor, "select", f"holds {privilege}", statement, rows([]))
 
 
 def _of_internal(table: str, column: str) -> Iterator[Case]:
@@ -230,6 +236,8 @@ def _of_internal(table: str, column: str) -> Iterator[Case]:
             granted = actor is SERVICE and operation in INTERNAL.get(table.split(".", maxsplit=1)[0], "").split()
             text = statement.format(table=table, column=column)
             yield Case(table, GRANTED, actor, f"{operation} any", "", text, rows([]) if granted else PRIVILEGE)
+            if not granted:
+                yield from _held(table, actor, operation)
     for actor in (ANON, SIGNED_IN):
         statement = f"select 'some' from {table} limit 1"
         yield Case(table, UNGRANTED, actor, "select", "any row", statement, rows([]))

@@ -21,6 +21,9 @@ from wedsync_db.postgres.session import session
 
 _DRIVER = Path(__file__).with_name("driver.sql")
 _API = "anon, authenticated, service_role"
+_OVERRIDE = """
+insert into ops.wedding_lock_overrides (wedding_id, reason, until, set_by, set_at)
+values (gen_random_uuid(), 'a row to be hidden', '2099-01-02', 'nobody', '2099-01-01')"""
 _NAMES = {row.id: str(row) for those in ROWS.values() for row in those}
 
 
@@ -77,6 +80,7 @@ def lay(connection: psycopg.Connection) -> None:
     with connection.transaction():
         connection.execute("set local session_replication_role = replica")
         connection.execute("select audit.ensure_partitions('2099-06-01', 1)")
+        connection.execute(_OVERRIDE)
         for table in TABLES:
             for row in ROWS[table]:
                 names, values = ", ".join(f'"{name}"' for name in row.values), map(literal, row.values.values())
