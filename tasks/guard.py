@@ -9,8 +9,10 @@ from tasks.names import EnvironmentName
 from tasks.running import say, step
 from wedsync_db.guard.checks import check_guard
 from wedsync_db.guard.decide import GuardReport, require_open
+from wedsync_db.guard.impact import work_planned
 from wedsync_db.installation import this_installation
-from wedsync_db.migrate.deployment import work_ahead, work_left
+from wedsync_db.migrate.deployment import plan_ahead, work_left
+from wedsync_db.migrate.promotion import promotion_of
 from wedsync_db.model import Proof, Severity
 
 
@@ -30,13 +32,15 @@ def ask_guard(
     installation = this_installation()
     settings = installation.environment(environment)
     with installation.target(environment, create=True) as address:
+        plan = proof.plan if proof else plan_ahead(address, settings)
         report = check_guard(
             address,
             settings,
             stage=stage,
             clock=lambda: datetime.now(UTC),
             home=installation.home,
-            work=work_left(address, settings, proof.plan, proof.rehearsal) if proof else work_ahead(address, settings),
+            work=work_left(address, settings, plan, proof.rehearsal) if proof else work_planned(plan),
+            promotion=promotion_of(installation, settings, plan) if stage != "between" else None,
             overrides=overrides,
         )
     for finding in report.findings:

@@ -72,4 +72,4 @@ def close(environment: EnvironmentName, opened: Opened, after: Fingerprint) -> N
 
 
 def _ask_again(environment: EnvironmentName, proof: Proof, overrides: tuple[str, ...]) -> None:
-    ask_guard.fn(environment, "migrate", overrides=overrides, proof=proof)
+    ask_guard.fn(environment, "between", overrides=overrides, proof=proof)

@@ -59,6 +59,7 @@ class Environment:
     require_tls: bool = False
     require_exact_revert: bool = True  # False: an inexact revert is only warned of, and a later failure needs a person
     approval: bool = False
+    promoted_from: str | None = None  # the environment where everything is deployed and verified first
     backup_jobs: int = 2
     guard: GuardSettings = field(default_factory=GuardSettings)
     locks: LockSettings = field(default_factory=LockSettings)
@@ -99,6 +100,7 @@ _ENVIRONMENT: Mapping[str, values.Reader] = {
     "require_tls": values.flag,
     "require_exact_revert": values.flag,
     "approval": values.flag,
+    "promoted_from": values.text,
     "backup_jobs": values.whole(1, 64),
 }
 
@@ -129,7 +131,10 @@ def load_environments(path: Path) -> Mapping[str, Environment]:
     _refuse_secrets(document, path.name)
     _known_keys(document, {"environments"}, path.name)
     tables = _table(document.get("environments", {}), f"{path.name}: environments")
-    return MappingProxyType({name: _environment(path, name, table) for name, table in tables.items()})
+    environments = {name: _environment(path, name, table) for name, table in tables.items()}
+    for name in environments:
+        _promotable(environments, name, f"{path.name}: environments.{name}.promoted_from")
+    return MappingProxyType(environments)
 
 
 def _document(path: Path) -> Mapping[str, Any]:
@@ -187,6 +192,20 @@ def _one_target(environment: Environment, where: str) -> None:
         )
     if environment.url_env is not None and environment.database is not None:
         raise UsageError(f"{where}.database is for embedded servers", hint="A URL names its database itself")
+
+
+def _promotable(environments: Mapping[str, Environment], name: str, where: str) -> None:
+    """An environment is promoted from another one of the file, and not, by whatever way, from itself."""
+    way = [name]
+    while (source := environments[way[-1]].promoted_from) is not None:
+        if source not in environments:
+            known = ", ".join(one for one in environments if one != name)
+            shown = values.shown_word(source)
+            said = f"names no environment{f': {shown!r}' if shown else ''}{values.suggestion(source, environments)}"
+            raise UsageError(f"{where} {said}", hint=f"It can be one of: {known or 'none, there is no other'}")
+        if source in way:
+            raise UsageError(f"{where} leads back to {source}", hint="One environment has to come first")
+        way.append(source)
 
 
 def _read(raw: object, readers: Mapping[str, values.Reader], where: str) -> dict[str, Any]:

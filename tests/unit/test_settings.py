@@ -47,6 +47,8 @@ def test_the_shipped_file_is_valid_and_careful_about_production():
     assert production.guard.freeze == "refuse"
     assert production.guard.weddings == "refuse"
     assert not production.allow_data_copy
+    assert production.promoted_from == "staging"
+    assert environments["demo"].promoted_from is None
 
 
 def test_defaults_and_paths_relative_to_the_file(file):
@@ -68,6 +70,7 @@ def test_every_key_can_be_set(file):
         require_tls = true
         require_exact_revert = false
         approval = true
+        promoted_from = "first"
         backup_jobs = 4
         [environments.demo.guard]
         freeze = "warn"
@@ -86,6 +89,8 @@ def test_every_key_can_be_set(file):
         statement_timeout_ms = 1000
         roll_back_seconds = 60
         hold_budget_seconds = 2.5
+        [environments.first]
+        embedded_major = 18
         """
     )
     assert load_environment(path, "demo") == Environment(
@@ -99,6 +104,7 @@ def test_every_key_can_be_set(file):
         require_tls=True,
         require_exact_revert=False,
         approval=True,
+        promoted_from="first",
         backup_jobs=4,
         guard=GuardSettings("warn", "Australia/Sydney", 12, "warn", 7, 60, 3.0, 0.5, 0.0),
         locks=LockSettings(0.0, 250, 3, 60.0, 1000, 2.5),
@@ -184,6 +190,26 @@ def test_no_value_that_may_be_a_url_is_ever_shown(value):
             reader(value)
         except ValueError as error:
             assert SECRET not in str(error)  # noqa: PT017 - most readers refuse it, those for free text may not
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (
+            "'demos'",
+            None,
+            "demo.promoted_from names no environment: 'demos'; did you mean 'demo'? | It can be one of: next",
+        ),
+        ("'demo'", None, "demo.promoted_from leads back to demo | One environment has to come first"),
+        ("'next'", "'demo'", "demo.promoted_from leads back to demo"),
+        (f"'{SECRET}://'", None, "demo.promoted_from names no environment | "),
+        ("3", None, "demo.promoted_from must be text"),
+    ],
+)
+def test_an_environment_is_promoted_from_another_one(file, first, second, said):
+    more = f"promoted_from = {second}" if second else ""
+    path = file(f"embedded_major = 18\npromoted_from = {first}\n[environments.next]\nembedded_major = 18\n{more}")
+    assert said in refused(path)
 
 
 def test_an_unknown_environment_lists_the_known_ones(file):

@@ -16,11 +16,13 @@ from wedsync_db.model import Finding, Plan, Rehearsal, Severity
 def doctor(arguments: argparse.Namespace, installation: Installation) -> Answer:
     """Is everything ready for a first deployment?"""
     from wedsync_db.guard.doctor import doctor as examine
+    from wedsync_db.migrate.promotion import ask_source
     from wedsync_db.report.findings import finding_json, finding_text
 
     environment = installation.environment(arguments.environment)
     with installation.target(environment.name) as address:
-        findings = examine(address, environment, installation.home)
+        asked = ask_source(installation, environment)
+        findings = examine(address, environment, installation.home, promotion=asked)
     bad = [f for f in findings if f.severity is Severity.ERROR]
     verdict = "not ready" if bad else "ready for a deployment"
     good = [f"ok: {f.message} [{f.rule}]" for f in findings if f.severity is Severity.NOTE]

@@ -12,6 +12,7 @@ import psycopg
 from wedsync_db.guard import questions
 from wedsync_db.guard.decide import RULES, GuardReport, decide, parse_overrides, policies
 from wedsync_db.guard.impact import NO_WORK, Work
+from wedsync_db.guard.promotion import Promotion
 from wedsync_db.guard.questions import Context, Question
 from wedsync_db.home import Home
 from wedsync_db.model import Finding, Severity
@@ -31,6 +32,7 @@ QUESTIONS: Mapping[str, Question] = {
     "clock": questions.clock,
     "freeze": questions.freeze,
     "weddings": questions.weddings,
+    "promotion": questions.promotion,
     "held": questions.held,
     "blockers": questions.blockers,
     "disk": questions.disk,
@@ -38,7 +40,11 @@ QUESTIONS: Mapping[str, Question] = {
 }
 # what may change while a deployment runs. Not `held`: by then the lock is ours, or taking it tells
 TIMELY = frozenset({"standby", "read-only", "pooled", "settings", "tls", "clock", "freeze", "weddings", "blockers"})
-_STAGES: Mapping[str, frozenset[str]] = {"start": frozenset(QUESTIONS), "migrate": TIMELY}
+_STAGES: Mapping[str, frozenset[str]] = {
+    "start": frozenset(QUESTIONS),
+    "migrate": TIMELY | {"promotion"},
+    "between": TIMELY,  # another environment that goes away now is no reason to undo what is half done here
+}
 _POLL_SECONDS = 0.2
 
 
@@ -50,6 +56,7 @@ def check_guard(
     clock: Callable[[], datetime],
     home: Home,
     work: Work = NO_WORK,
+    promotion: Promotion | None = None,
     overrides: Iterable[str] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> GuardReport:
@@ -58,11 +65,12 @@ def check_guard(
     Args:
         address: The target.
         environment: Its policies and limits.
-        stage: "start" asks everything and gives a holder of the database time to yield; "migrate", right before and
-            between migrations, only what may have changed.
+        stage: "start" asks everything and gives a holder of the database time to yield; "migrate", right before
+            the first migration, and "between" them only what may have changed.
         clock: This machine's time, aware; the freeze goes by the server's.
         home: Where backup and scratch server go.
         work: What the deployment has still to do, as far as it is known.
+        promotion: What the environment says of it that comes first, where there is one.
         overrides: `RULE=REASON` each.
         say: Gets a line when somebody is waited for.
 
@@ -72,7 +80,7 @@ def check_guard(
         Refused: a pooler answers that takes no settings, or the server is far too old.
     """
     accepted = parse_overrides(overrides)
-    context = Context(environment, home.path, clock, work)
+    context = Context(environment, home.path, clock, work, promotion)
     with session(address, "guard") as connection:
         if stage == "start":
             _wait_for_holder(connection, environment.guard.wait_for_holder_seconds, say)

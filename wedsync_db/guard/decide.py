@@ -23,6 +23,7 @@ RULES: Mapping[str, str] = {
     "clock": "the server's clock and ours agree",
     "freeze": "it is no weekend, and will be none before the deployment is over",
     "weddings": "no wedding is so near that these migrations could disturb it",
+    "promotion": "everything was deployed and verified first where this environment asks for it",
     "held": "nobody else holds the database",
     "blockers": "no old transaction would block a migration",
     "disk": "there is room here for a backup and its restore",

@@ -10,6 +10,7 @@ from wedsync_db.backup.client import programs_for
 from wedsync_db.errors import Refused, WedsyncError
 from wedsync_db.guard.checks import QUESTIONS, ask
 from wedsync_db.guard.decide import RULES
+from wedsync_db.guard.promotion import Promotion
 from wedsync_db.guard.questions import Context
 from wedsync_db.home import Home
 from wedsync_db.model import Finding, Severity
@@ -28,15 +29,18 @@ def doctor(
     home: Home,
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    promotion: Promotion | None = None,
 ) -> tuple[Finding, ...]:
     """One finding or more for each thing a deployment needs: an error with its remedy, or a note that it is there.
+
+    `promotion` is what the environment that comes first says: asked without migrations, only whether it answers.
 
     Raises:
         Unreachable: no session with the target could be opened.
         Refused: a pooler answers that takes no settings, or the server is far too old.
     """
     with session(address, "doctor") as connection:
-        asked = ask(connection, Context(environment, home.path, clock), frozenset(QUESTIONS))
+        asked = ask(connection, Context(environment, home.path, clock, promotion=promotion), frozenset(QUESTIONS))
         major = connection.info.server_version // 10_000
     return (
         *_with_the_good(tuple(_softened(f) for f in asked), _assured(environment)),
@@ -59,6 +63,7 @@ def _assured(environment: Environment) -> Mapping[str, str]:
     not_asked = {
         "freeze": environment.guard.freeze == "off" and "the freeze calendar is off in this environment",
         "weddings": environment.guard.weddings == "off" and "weddings are not asked about in this environment",
+        "promotion": not environment.promoted_from and "this environment does not ask for a trial elsewhere",
         "tls": not environment.require_tls and "this environment does not require an encrypted connection",
     }
     return {rule: not_asked.get(rule) or what for rule, what in RULES.items()}

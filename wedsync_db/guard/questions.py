@@ -19,6 +19,7 @@ from psycopg.rows import tuple_row
 from wedsync_db.errors import Refused
 from wedsync_db.guard.freeze import Freeze, first_freeze
 from wedsync_db.guard.impact import NO_WORK, Work
+from wedsync_db.guard.promotion import Promotion, judge
 from wedsync_db.guard.window import Verdict, Window, at, weigh
 from wedsync_db.model import Finding, ServerFacts, Severity
 from wedsync_db.postgres.connect_errors import POOLED_HINT
@@ -32,12 +33,17 @@ _SHOWN = 3  # names in one line
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What questions need besides a session: `clock` is this machine's, `work` what the deployment has still to do."""
+    """What questions need besides a session.
+
+    `clock` is this machine's, `work` what the deployment has still to do, `promotion` what the environment says of it
+    that comes first.
+    """
 
     environment: Environment
     home: Path
     clock: Callable[[], datetime]
     work: Work = NO_WORK
+    promotion: Promotion | None = None
 
     def over_by(self, now: datetime) -> datetime:
         """When the deployment, and a roll back of all of it, are predicted to be over."""
@@ -193,6 +199,13 @@ def weddings(connection: psycopg.Connection, context: Context) -> Iterator[Findi
     next_release, next_open = (None if m is None else datetime.fromtimestamp(m, UTC) for m in moments)
     window = Window(Verdict(verdict), tuple(reasons), locked, organizations, next_release, next_open)
     yield from weigh(window, context.work.reasons, guard.locked_weddings_allowed, ZoneInfo(guard.zone))
+
+
+def promotion(_connection: psycopg.Connection, context: Context) -> Iterator[Finding]:
+    """Was all of it deployed and verified, as it is now, on the environment that comes first?"""
+    source = context.environment.promoted_from
+    if source is not None:
+        yield from judge(context.promotion or Promotion(source, unknown="it was not asked"))
 
 
 def held(connection: psycopg.Connection, _context: Context) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import psycopg
 
 from wedsync_db.errors import Inconclusive, Refused, Unreachable, VerifyFailed
-from wedsync_db.guard.impact import NO_WORK, Work, work_planned, work_rehearsed
+from wedsync_db.guard.impact import Work, work_rehearsed
 from wedsync_db.migrate import apply, journal, ledger
 from wedsync_db.migrate.plan import plan_of
 from wedsync_db.model import Applied, Backup, Change, Deployment, DeploymentStatus, Fingerprint, Opened, Plan, Rehearsal
@@ -31,9 +31,10 @@ def read_plan(address: Address, environment: Environment) -> Plan:
     return plan_of(environment.migrations, applied, target_major=major)
 
 
-def work_ahead(address: Address, environment: Environment) -> Work:
-    """What a deployment would do now, as far as its files tell; where nobody asks for it, they are not read."""
-    return NO_WORK if environment.guard.weddings == "off" else work_planned(read_plan(address, environment))
+def plan_ahead(address: Address, environment: Environment) -> Plan:
+    """What a deployment would do now, as far as its files tell; where no guard asks for it, they are not read."""
+    asked = environment.guard.weddings != "off" or environment.promoted_from is not None
+    return read_plan(address, environment) if asked else Plan(pending=(), applied=())
 
 
 def work_left(address: Address, environment: Environment, plan: Plan, rehearsal: Rehearsal) -> Work:

@@ -5,7 +5,7 @@ Also the one place that creates and upgrades schema `wedsync_db`, from the numbe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -15,7 +15,8 @@ import psycopg
 from psycopg.rows import class_row
 
 from wedsync_db.errors import Refused
-from wedsync_db.model import LedgerEntry, Migration
+from wedsync_db.guard.promotion import Trial
+from wedsync_db.model import DeploymentStatus, LedgerEntry, Migration
 from wedsync_db.postgres.queries import query
 
 
@@ -77,6 +78,19 @@ def entries(connection: psycopg.Connection) -> tuple[LedgerEntry, ...]:
         return ()
     with _may_read(), connection.cursor(row_factory=class_row(LedgerEntry)) as cursor:
         return tuple(cursor.execute(query("ledger", "entries")))
+
+
+def trials(connection: psycopg.Connection) -> Mapping[str, Trial]:
+    """What was deployed to this very database, by id, and how that ended; empty where the schema is absent.
+
+    Raises:
+        Refused: the schema is newer than this program, or this role may not read it.
+    """
+    if require_known(connection) == 0:
+        return {}
+    with _may_read():
+        rows = connection.execute(query("ledger", "trials")).fetchall()
+    return {name: Trial(sha256, DeploymentStatus(status) if status else None) for name, sha256, status in rows}
 
 
 def record(connection: psycopg.Connection, migrations: Sequence[Migration], deployment_id: str) -> None:

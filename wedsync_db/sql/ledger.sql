@@ -19,6 +19,17 @@ select id, position, sha256, tree_hash, deployment_id, applied_at, applied_by
 from wedsync_db.ledger
 order by position
 
+-- name: trials
+-- What is applied, and how the deployment that did it ended. No status where that deployment was another database's: the
+-- row came here with a restored or copied one, and proves nothing about this.
+select l.id, l.sha256, d.status
+from wedsync_db.ledger as l
+left join (
+  wedsync_db.deployment as d
+  join pg_catalog.pg_database as p on p.oid = d.database_oid and p.datname = pg_catalog.current_database()
+  join pg_catalog.pg_control_system() as s on s.system_identifier::text = d.system_identifier
+) on d.id = l.deployment_id
+
 -- name: record
 -- Rows of one transaction at once; positions go on from the highest there. The target lock and the journal row keep
 -- others away, the keys catch whoever came without.
