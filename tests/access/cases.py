@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from tests.access.attempt import Case, literal
-from tests.access.catalogue import INTERNAL, TABLES, Table, qualified
+from tests.access.catalogue import TABLES, qualified
 from tests.access.oracle import (
     GRANTED,
     PRIVILEGE,
@@ -18,11 +18,12 @@ from tests.access.oracle import (
     privileged,
     refused,
     rows,
-)  # fmt: skip
+)
+from tests.access.privileges import internal_privileges, table_privileges
 from tests.access.rows import ROWS, Row, Value, additions, tenants
 from tests.access.special import special_cases
 from tests.access.structure import Reference, Structure
-from tests.access.world import ACTORS, ANON, SERVICE, Actor
+from tests.access.world import ACTORS, SERVICE, Actor
 
 READ = "select string_agg(id::text, ',' order by id::text) from {table}{where}"
 # a column to write and a value that every row may have
@@ -42,17 +43,7 @@ TOUCH = {
     "audit.log": "db_role = 'x'",
 }  # fmt: skip
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-SIGNED_IN = Actor("signed in", person="outsider")
 ADDED = "added 1"
-_HOLDS = """select 'granted' from pg_class
-where relnamespace = (select oid from pg_namespace where nspname = '{}') and relname = '{}'
-  and has_table_privilege(oid, '{privilege}')"""
-# whether a role may use a column shows before any row is looked at
-_COLUMN = {
-    "select": 'select "{column}" from {table} limit 0',
-    "insert": 'explain insert into {table} ("{column}") values (default)',
-    "update": 'update {table} set "{column}" = default where false',
-}
 _NO_TRIGGER = ("stripe_events", "audit.log")  # no role of the API updates these
 
 
@@ -62,13 +53,13 @@ def every_case(structure: Structure) -> tuple[Case, ...]:
     internal = [table for table in structure.columns if table not in TABLES and "." in table]
     return (
         *(case for table in known for case in _of_table(table, structure)),
-        *(case for table in internal for case in _of_internal(table, structure.columns[table][0])),
+        *(case for table in internal for case in internal_privileges(table, structure.columns[table][0])),
     )
 
 
 def _of_table(table: str, structure: Structure) -> Iterator[Case]:
     """The cheap and telling ones first, for those who stop at the first failure."""
-    yield from _privileges(table, structure)
+    yield from table_privileges(table, structure)
     yield from special_cases(table)
     for layer in (GRANTED, UNGRANTED):
         for actor in ACTORS:
@@ -203,53 +194,3 @@ def _foreign(reference: Reference, column: str, row: Row) -> Value:
     known = {together(as_child(parent)) for parent in ROWS[reference.parent]}
     candidates = (as_child(parent)[column] for parent in ROWS[reference.parent])
     return next(value for value in candidates if together({**row.values, column: value}) not in known)
-
-
-def _privileges(table: str, structure: Structure) -> Iterator[Case]:
-    """What each role may do with each column, and that none may do what no row-level policy binds."""
-    rights = TABLES[table]
-    for actor in (ANON, SIGNED_IN, SERVICE):
-        for column in structure.columns[table]:
-            for operation, statement in _COLUMN.items():
-                granted = _column_granted(actor, rights, operation, column, structure)
-                yield Case(
-                    table, GRANTED, actor, f"{operation} column", column,
-                    statement.format(table=qualified(table), column=column), rows([]) if granted else PRIVILEGE,
-                )  # fmt: skip
-        yield Case(table, GRANTED, actor, "truncate", "", f"truncate {qualified(table)}", PRIVILEGE)
-        missing = {"select", "insert", "update", "delete"} if actor is ANON and not rights.public else set()
-        yield from _held(table, actor, "references", "trigger", "truncate", *sorted(missing))
-
-
-def _held(table: str, actor: Actor, *privileges: str) -> Iterator[Case]:
-    """Privileges that the role does not hold, not even out of reach in a schema that is closed to it."""
-    for privilege in privileges:
-        statement = _HOLDS.format(*qualified(table).split("."), privilege=privilege)
-        yield Case(table, GRANTED, actor, "select", f"holds {privilege}", statement, rows([]))
-
-
-def _of_internal(table: str, column: str) -> Iterator[Case]:
-    """What is no part of the API: nothing but what the server side may read, and no row without a policy."""
-    statements = _COLUMN | {"delete": "explain delete from {table}", "truncate": "truncate {table}"}
-    for actor in (ANON, SIGNED_IN, SERVICE):
-        for operation, statement in statements.items():
-            granted = actor is SERVICE and operation in INTERNAL.get(table.split(".", maxsplit=1)[0], "").split()
-            text = statement.format(table=table, column=column)
-            yield Case(table, GRANTED, actor, f"{operation} any", "", text, rows([]) if granted else PRIVILEGE)
-            if not granted:
-                yield from _held(table, actor, operation)
-    for actor in (ANON, SIGNED_IN):
-        statement = f"select 'some' from {table} limit 1"
-        yield Case(table, UNGRANTED, actor, "select", "any row", statement, rows([]))
-
-
-def _column_granted(actor: Actor, rights: Table, operation: str, column: str, structure: Structure) -> bool:
-    if actor is SERVICE:
-        return operation in rights.service.split()
-    if actor is ANON:
-        return operation == "select" and column in rights.public
-    table = next(name for name, each in TABLES.items() if each is rights)
-    if operation == "select":
-        return column in rights.readable(structure.columns[table])
-    written = structure.written(table)
-    return column in (rights.insertable(written) if operation == "insert" else rights.updatable(written))
