@@ -20,6 +20,7 @@ _MODULES = {
     **dict.fromkeys(("doctor", "status", "plan", "lint", "rehearse"), "wedsync_db.cli.looking"),
     **dict.fromkeys(("backup", "backups", "restore"), "wedsync_db.cli.backups"),
     **dict.fromkeys(("revert", "recover", "new"), "wedsync_db.cli.changing"),
+    "repair": "wedsync_db.cli.repairing",
     "schema": "wedsync_db.cli.schema",
     "deploy": "flows.local_runs",
     "demo": "flows.demonstration",

@@ -56,7 +56,7 @@ def backups(arguments: argparse.Namespace, installation: Installation) -> Answer
 def restore(arguments: argparse.Namespace, installation: Installation) -> Answer:
     """Restore into a new database beside the source, and compare it with the manifest."""
     environment = installation.environment(arguments.environment)
-    chosen = _choose(arguments.backup, installation, environment.name)
+    chosen = choose(arguments.backup, installation, environment.name)
     with installation.target(environment.name) as address:
         restored = _restored(chosen, address, arguments.database)
     return Answer(
@@ -82,7 +82,12 @@ def _restored(chosen: Backup, server: Address, database: str) -> Address:
         raise
 
 
-def _choose(name: str, installation: Installation, environment: str) -> Backup:
+def choose(name: str, installation: Installation, environment: str) -> Backup:
+    """The backup of that name; `newest` is one.
+
+    Raises:
+        UsageError: there is none.
+    """
     found = _all(installation, environment)
     if not found:
         raise UsageError(f"there is no backup of {environment} yet", hint=f"`backup {environment}` makes one.")

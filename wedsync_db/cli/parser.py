@@ -85,6 +85,12 @@ def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     revert.add_argument("--to", metavar="ID", required=True, help="the migration that stays the newest; 0 for none")
     revert.add_argument("--accept-loss", metavar="ENV", help="type the environment's name to accept the loss shown")
     _verb(verbs, "recover", "Finish or undo an interrupted deployment. Doing it twice changes nothing.")
+    repair = _verb(verbs, "repair", "Bring back from a backup what a migration destroyed; what is newer stays.")
+    repair.add_argument(
+        "--from", dest="backup", metavar="BACKUP", required=True, help="a backup's name, made before it; or `newest`"
+    )
+    repair.add_argument("--tables", metavar="A,B", help="only these; all by default")
+    repair.add_argument("--apply", metavar="ENV", help="type the environment's name to write what was shown")
     new = _verb(verbs, "new", "Make a migration's folder.", env=False)
     new.add_argument("name", metavar="NAME", help="lower_case_words")
     new.add_argument("--dir", metavar="DIR", default="migrations")
