@@ -36,7 +36,6 @@ insert into public.venues (name, tags, info, price)
   from generate_series(1, 400) n;
 insert into public.guests select n % 7, n, 'guest ' || n, case when n % 5 > 0 then '+44 ' || n end, 1 + n % 400
   from generate_series(1, 2000) n;
-insert into public.staff select n, nullif(501 - n, 500) + 1, 'staff ' || n from generate_series(1, 3) n where false;
 insert into public.staff values (3, null, 'the boss'), (2, 3, 'second'), (1, 2, 'first');
 insert into public.scribbles values ('one'), ('two');
 insert into public.untouched select n, 'note ' || n from generate_series(1, 10) n;
@@ -53,10 +52,11 @@ VENUE_COLUMNS = ("name", "tags", "info", "price")
 GUEST_COLUMNS = ("name", "phone", "venue_id")
 
 
-def deploy(case: Case, name: str, sql: str) -> None:
+def deploy(case: Case, name: str, sql: str, revert: str = "select 1;") -> None:
     """Apply one more migration as a deployment of its own."""
     target = Target(case.address, case.folder / "migrations")
     target.write(name, sql)
+    (target.folder / name / "revert.sql").write_text(revert)
     target.begin()
     target.apply()
     with session(case.address, "test") as connection:

@@ -77,7 +77,7 @@ def _comparison(relation: str, before: Shape, now: Shape) -> Comparison:
         same,
         tuple(now.columns[n].type for n in same),
         tuple(i for i, n in enumerate(same) if n not in now.key and not now.columns[n].kept),
-        tuple(n for n in before.columns if n not in now.columns),
+        tuple(n for n, column in before.columns.items() if n not in now.columns and not column.generated),
         tuple(n for n in writable if n not in same),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -57,25 +58,45 @@ def repair(
         Inconclusive: the migrations do not run on the backup again, or a database could not be read.
     """
     require_data_copy(environment)
+    wanted = _wanted([one.relation for one in backup.manifest.relations], only)
+    with _readable(), _reading(address) as now:
+        if journal.unfinished(now):
+            raise Refused("a deployment of this database is unfinished", hint="Run `recover` first.")
     with _readable(), restored(address, environment, backup, scratch_parent, say) as (side, copy):
         with _reading(side) as before, _reading(address) as now:
-            if journal.unfinished(now):
-                raise Refused("a deployment of this database is unfinished", hint="Run `recover` first.")
             steps = steps_since(now, before)
             if not steps:
                 return Repaired(backup.id, apply, 0.0, (), {}, (), (), None)
+            runs = _runs(now, steps)
             replay(copy, steps, {m.id: m for m in migrations}, environment)
             with _reading(copy.superuser) as after:
-                found, person = _find(before, after, now, _wanted(tables(before), only))
-                work = Work(before, after, found, steps[0].at)
+                found, person = _find(before, after, now, wanted)
+                work = Work(before, after, found, runs)
                 with notes_in(file) as notes:
-                    if apply:
-                        with _journalled(address, environment, backup, say) as run:
-                            counts = write(work, run, notes)
-                    else:
+                    if not apply:
                         counts = look_only(work, address, notes)
-    gap = (steps[0].at - backup.manifest.created_at).total_seconds()
+                    else:
+                        with _journalled(address, environment, backup, say) as run:
+                            _require_no_more(steps, steps_since(now, before))
+                            counts = write(work, run, notes)
+    gap = (runs[0][0] - backup.manifest.created_at).total_seconds()
     return Repaired(backup.id, apply, gap, _names(steps), counts, person, tuple(notes.examples), file)
+
+
+def _require_no_more(known: Sequence[Step], steps: Sequence[Step]) -> None:
+    """Under lock: what was compared with is still what was deployed.
+
+    Raises:
+        Refused: it is not.
+    """
+    if tuple(steps) != tuple(known):
+        raise Refused("migrations ran while the sides were made", hint="Nothing was written; repair again.")
+
+
+def _runs(connection: psycopg.Connection, steps: Sequence[Step]) -> list[tuple[datetime, datetime]]:
+    """When each deployment of these steps began and ended; none is unfinished."""
+    known = (journal.read(connection, name) for name in dict.fromkeys(step.deployment_id for step in steps))
+    return [(one.started_at, one.finished_at) for one in known if one and one.finished_at]
 
 
 def _names(steps: Sequence[Step]) -> tuple[str, ...]:

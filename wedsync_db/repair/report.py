@@ -96,7 +96,7 @@ def repair_text(found: Repaired, environment: str) -> str:
     """For people: what was found, table by table, and what to do next."""
     lines = [f"{environment}: repair from {found.backup}"]
     if not found.migrations:
-        return f"{lines[0]}: no migration ran since that backup, so none took anything"
+        return f"{lines[0]}: no migration ran since that backup; one from before the mistake is needed"
     lines += [
         f"migrations since: {', '.join(found.migrations)}",
         f"the backup is {duration(found.gap_seconds)} older: what was written then, and taken, is not in it",

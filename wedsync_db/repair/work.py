@@ -13,6 +13,7 @@ from wedsync_db.migrate import journal
 from wedsync_db.migrate.explain import describe
 from wedsync_db.migrate.run import Run, fenced
 from wedsync_db.postgres.content import PINNED
+from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
 from wedsync_db.repair.compare import Lost, batches, losses
 from wedsync_db.repair.decide import Comparison, Decision, Shape, decide
@@ -27,12 +28,12 @@ _WRITING = {name: value for name, value in PINNED.items() if name != "search_pat
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What to compare: sessions with both sides, the tables in their order, when the first migration ran."""
+    """What to compare: sessions with both sides, the tables in their order, when each deployment ran."""
 
     before: psycopg.Connection
     after: psycopg.Connection
     tables: Sequence[tuple[Comparison, Shape | None]]
-    since: datetime
+    runs: Sequence[tuple[datetime, datetime]]
 
 
 def look_only(work: Work, address: Address, notes: Notes) -> Mapping[str, Counts]:
@@ -64,6 +65,8 @@ def write(work: Work, run: Run, notes: Notes) -> Mapping[str, Counts]:
         while True:
             for table, there in work.tables:
                 with fenced(connection, run):
+                    # a deferred check shall name its row, and not refuse all of them at COMMIT
+                    connection.execute(query("apply", "check_constraints"))
                     _table(connection, work, table, there, notes, apply=True)
             came = sum(counts[RESTORED] + counts[FILLED] for counts in notes.counts.values())
             for relation, counts in notes.counts.items():
@@ -84,7 +87,7 @@ def _table(
         for batch in batches(lost, _ROWS):
             now = look(connection, table, [row.key for row in batch])
             gone = [row.key for row in batch if row.key not in now]
-            logged = deleted_by_people(connection, table, gone, work.since)
+            logged = deleted_by_people(connection, table, gone, work.runs)
             for row in batch:
                 decision = decide(table.judged, row.before, row.after, now.get(row.key))
                 _settle(

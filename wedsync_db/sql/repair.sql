@@ -73,11 +73,16 @@ update only {relation} set {assignments} where {same} and {unchanged}
 -- Whether there is a log of deletions that this role may read.
 select coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('audit.log'), 'select'), false)
 
--- name: deleted_before
--- Rows that people deleted between the backup and the first migration, as the log has it.
-select distinct row_key::text
-from audit.log
-where relation = %s and operation = 'DELETE' and row_key = any(%s::pg_catalog.uuid[]) and happened_at < %s
+-- name: deleted_meanwhile
+-- Rows that somebody deleted while no deployment ran, as the log has it: no migration took those.
+select distinct l.row_key::text
+from audit.log as l
+where l.relation = %s and l.operation = 'DELETE' and l.row_key = any(%s::pg_catalog.uuid[])
+  and not exists (
+    select
+    from rows from (pg_catalog.unnest(%s::pg_catalog.timestamptz[]), pg_catalog.unnest(%s::pg_catalog.timestamptz[]))
+        as d (started, finished)
+    where l.happened_at between d.started and d.finished)
 
 -- name: sequences
 -- Where the numbers of a table's columns come from.
