@@ -449,7 +449,8 @@ def on(verb: list[str], environment: str) -> list[str]:
     return [environment if word == "ENV" else word for word in verb]
 
 
-@pytest.mark.parametrize("verb", [*VERBS, ["backups", "ENV"], ["restore", "ENV", "newest", "--database", "x"]],
+@pytest.mark.parametrize("verb", [*VERBS, ["backups", "ENV"], ["restore", "ENV", "newest", "--database", "x"],
+                                  ["repair", "ENV", "--from", "newest"]],
                          ids=lambda v: v[0])  # fmt: skip
 def test_unknown_environment(refused, verb):
     code, err = refused(*on(verb, "cse"))
