@@ -59,6 +59,7 @@ class Environment:
     require_tls: bool = False
     require_exact_revert: bool = True  # False: an inexact revert is only warned of, and a later failure needs a person
     approval: bool = False
+    approval_timeout_minutes: int = 60  # after which nobody said yes
     promoted_from: str | None = None  # the environment where everything is deployed and verified first
     backup_jobs: int = 2
     guard: GuardSettings = field(default_factory=GuardSettings)
@@ -66,6 +67,7 @@ class Environment:
 
 
 SUPPORTED_MAJORS = (15, 16, 17, 18)
+_LONGEST_WAIT_MINUTES = 7 * 24 * 60  # a plan and a backup of last week are of no use
 _MILLISECONDS = values.whole(1, 2**31 - 1)  # PostgreSQL's own limit; 0 would mean "for ever"
 _ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")  # it becomes a folder's name
 _PASSWORD_INSIDE = re.compile(r"://[^\s/@]*:[^\s/]*@|password\s*=", re.IGNORECASE)
@@ -100,6 +102,7 @@ _ENVIRONMENT: Mapping[str, values.Reader] = {
     "require_tls": values.flag,
     "require_exact_revert": values.flag,
     "approval": values.flag,
+    "approval_timeout_minutes": values.whole(1, _LONGEST_WAIT_MINUTES),
     "promoted_from": values.text,
     "backup_jobs": values.whole(1, 64),
 }

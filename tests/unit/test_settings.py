@@ -70,6 +70,7 @@ def test_every_key_can_be_set(file):
         require_tls = true
         require_exact_revert = false
         approval = true
+        approval_timeout_minutes = 15
         promoted_from = "first"
         backup_jobs = 4
         [environments.demo.guard]
@@ -104,6 +105,7 @@ def test_every_key_can_be_set(file):
         require_tls=True,
         require_exact_revert=False,
         approval=True,
+        approval_timeout_minutes=15,
         promoted_from="first",
         backup_jobs=4,
         guard=GuardSettings("warn", "Australia/Sydney", 12, "warn", 7, 60, 3.0, 0.5, 0.0),
@@ -129,6 +131,7 @@ def test_no_setting_is_without_a_reader():
         ("embedded_major = 18.0", "must be 15 or 16 or 17 or 18 |"),
         ("embedded_major = true", "must be 15 or 16 or 17 or 18, not True"),
         ("approval = 1", "approval must be true or false, not a whole number"),
+        ("approval_timeout_minutes = 0", "approval_timeout_minutes must be between 1 and 10080, not 0"),
         ("approval = 2026-06-06", "approval must be true or false, not a date or time"),
         ("description = ['a']", "description must be text, not a list"),
         ("backup_jobs = 0", "backup_jobs must be between 1 and 64, not 0"),
