@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
-from tasks.approve import require_approval
+from tasks.approve import approved
 from tasks.backup import take_backup
 from tasks.guard import ask_guard
 from tasks.migrate import close, migrate, open_deployment, verify
@@ -44,21 +44,21 @@ def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[str
 
     Args:
         environment: The target, as environments.toml names it.
-        yes: Approve the plan in advance. Without it a deployment to an environment that asks for an approval ends after
-            the rehearsal and changes nothing.
+        yes: Approve the plan in advance. Without it a deployment to an environment that asks for an approval pauses
+            after the rehearsal: Resume shows plan, locks and reverts, and asks.
         overrides: Guard rules to override, each as RULE=REASON, for example freeze=agreed with the on-call engineer.
             They are recorded.
     """
-    with announced_deployment(environment):
-        recover(environment)
-        ask_guard(environment, "start", overrides=overrides)
+    with announced_deployment(environment) as turn:
         for _ in range(_TRIES):
+            recover(environment)
+            ask_guard(environment, "start", overrides=overrides)
             plan = read_plan(environment)
             if not plan.pending:
                 return nothing_to_do(environment, plan)
             backup = take_backup(environment)
             proof = Proof(plan, backup, rehearse(environment, plan, backup))
-            require_approval(environment, proof, yes=yes)
+            proof = approved(environment, proof, turn, yes=yes)
             if is_still_true(environment, proof):
                 return _carry_out(environment, proof, overrides)
         raise Refused(

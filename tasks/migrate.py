@@ -20,7 +20,7 @@ def open_deployment(environment: EnvironmentName, proof: Proof) -> Opened:
     installation = this_installation()
     with installation.target(environment) as address:
         return deployment.open_deployment(
-            address, installation.environment(environment), proof.plan, proof.rehearsal, proof.backup
+            address, installation.environment(environment), proof.plan, proof.rehearsal, proof.backup, proof.approval
         )
 
 

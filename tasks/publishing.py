@@ -31,14 +31,14 @@ _PROGRESS_INTERVAL_SECONDS = 1.0
 def publish(key: str, markdown: str, description: str) -> None:
     """Show a Markdown page in the run's artifacts. Best effort; outside a run there is nothing to show it in."""
     if _in_run():
-        page = _fitted(markdown)
+        page = fitted(markdown)
         _patiently(lambda: create_markdown_artifact(markdown=page, key=_slug(key), description=description))
 
 
 def publish_for(flow_run_id: UUID, key: str, markdown: str, description: str) -> None:
     """Show a Markdown page in the artifacts of a run that has ended. Best effort."""
     artifact = ArtifactCreate(
-        key=_slug(key), type="markdown", description=description, data=_fitted(markdown), flow_run_id=flow_run_id
+        key=_slug(key), type="markdown", description=description, data=fitted(markdown), flow_run_id=flow_run_id
     )
 
     def create() -> None:
@@ -78,7 +78,7 @@ class Progress:
         return f", about {elapsed / fraction * (1 - fraction):.0f} s left" if 0 < fraction < 1 else ""
 
 
-def _fitted(markdown: str) -> str:
+def fitted(markdown: str) -> str:
     """The page without secrets, cut where it is too long for a row of Prefect's database."""
     page = redact(markdown).encode()
     if len(page) <= _LARGEST_BYTES:

@@ -373,13 +373,35 @@ class Opened:
     before: Fingerprint = field(repr=False)
 
 
+class Known(enum.StrEnum):
+    """How far the name on an approval is to be believed."""
+
+    SIGNED_IN = "signed in to Prefect"
+    TYPED = "name as typed into the form"
+    TERMINAL = "on the terminal, by this login"
+    IN_ADVANCE = "in advance, by starting the run so"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's yes to one plan on one catalog: those of the proof or the journal row it stands in."""
+
+    by: str
+    known: Known
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a deployment rests on: the plan, the backup it was rehearsed on, and what the rehearsal showed."""
+    """What a deployment rests on: the plan, the backup it was rehearsed on, and what the rehearsal showed.
+
+    `approval` is there once a person said yes; the environment may ask for none.
+    """
 
     plan: Plan
     backup: Backup
     rehearsal: Rehearsal
+    approval: Approval | None = None
 
     @property
     def predicted_seconds(self) -> float:

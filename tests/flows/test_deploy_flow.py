@@ -223,15 +223,6 @@ def test_data_that_may_not_be_copied_is_not_rehearsed(case):
     assert applied(case) == []
 
 
-def test_approval_is_asked_for_where_the_environment_wants_it(case):
-    write_settings(case.folder, "approval = true")
-    lay_base(case)
-    assert isinstance(error_of(deploy()), Refused)
-    assert applied(case) == []
-    assert deploy(yes=True).is_completed()
-    assert applied(case) == ["0001_base"]
-
-
 def test_a_catalog_that_changes_during_the_rehearsal_starts_it_over(case):
     lay_base(case)
 

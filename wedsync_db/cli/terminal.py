@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 import time
 from contextlib import suppress
@@ -26,6 +27,21 @@ def prepare() -> None:
 def say(text: str) -> None:
     """One line for the person who waits."""
     _tell(f"{redact(text)}\n")
+
+
+def can_ask() -> bool:
+    """Whether a person sits at both ends: one who sees the question and can type the answer."""
+    return _on_terminal() and sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
+def ask(prompt: str, seconds: float) -> str | None:
+    """The line that was typed, without the blanks around it; None when none came in time."""
+    _tell(prompt)
+    ready, _, _ = select.select([sys.stdin], [], [], seconds)
+    if not ready:
+        _tell("\n")
+        return None
+    return sys.stdin.readline().strip()
 
 
 def let_go() -> None:

@@ -13,7 +13,18 @@ from wedsync_db.errors import Inconclusive, Refused, Unreachable, VerifyFailed
 from wedsync_db.guard.impact import Work, work_rehearsed
 from wedsync_db.migrate import apply, journal, ledger
 from wedsync_db.migrate.plan import plan_of
-from wedsync_db.model import Applied, Backup, Change, Deployment, DeploymentStatus, Fingerprint, Opened, Plan, Rehearsal
+from wedsync_db.model import (
+    Applied,
+    Approval,
+    Backup,
+    Change,
+    Deployment,
+    DeploymentStatus,
+    Fingerprint,
+    Opened,
+    Plan,
+    Rehearsal,
+)
 from wedsync_db.postgres import fingerprint
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
@@ -64,7 +75,12 @@ def take_fingerprint(address: Address) -> Fingerprint:
 
 
 def open_deployment(
-    address: Address, environment: Environment, plan: Plan, rehearsal: Rehearsal, backup: Backup | None
+    address: Address,
+    environment: Environment,
+    plan: Plan,
+    rehearsal: Rehearsal,
+    backup: Backup | None,
+    approval: Approval | None = None,
 ) -> Opened:
     """Begin a deployment in the target's journal; the caller holds the target's lock.
 
@@ -88,6 +104,7 @@ def open_deployment(
             backup_id=backup.id if backup else None,
             runner=runner_name(),
             rehearsal=rehearsal,
+            approval=approval,
         )
     return Opened(deployment, before)
 

@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 from wedsync_db.errors import Displaced, Refused, TargetHeld
 from wedsync_db.migrate import ledger
 from wedsync_db.model import (
+    Approval,
     Change,
     Deployment,
     DeploymentStatus,
@@ -47,6 +48,7 @@ def begin(
     backup_id: str | None,
     runner: str,
     rehearsal: Rehearsal | None,
+    approval: Approval | None = None,
 ) -> Deployment:
     """Open a deployment in the journal; the server makes its id. Call it under the target lock.
 
@@ -61,6 +63,7 @@ def begin(
         "backup_id": backup_id,
         "runner": runner,
         "proofs": Jsonb([asdict(p) for p in rehearsal.proofs] if rehearsal else []),
+        "approval": Jsonb(asdict(approval)) if approval else None,
     }
     try:
         return _one(connection, "begin", values)

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from wedsync_db.model import HeldLock, Outcome, Rehearsal
 from wedsync_db.redact import redact
+from wedsync_db.report.approval import approval_line
 from wedsync_db.report.markdown import counted, duration, size
 from wedsync_db.report.outcome import headline, next_steps, outcome_line
 from wedsync_db.report.sql import pretty_sql
@@ -46,6 +47,7 @@ def deployment_html(outcome: Outcome) -> str:
         rehearsal=outcome.proof.rehearsal,
         held=_held(outcome.proof.rehearsal),
         deployment=outcome.deployment,
+        approval=approval_line(outcome.proof.approval) if outcome.proof.approval else "",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wedsync_db.model import Outcome
+from wedsync_db.report.approval import approval_line
 from wedsync_db.report.markdown import counted, duration, table, untagged
 
 
@@ -75,6 +76,8 @@ def _places(outcome: Outcome, report: Path | None) -> str:
         f"- deployment `{outcome.deployment.id}` in the journal of {outcome.environment}",
         f"- backup `{outcome.proof.backup.id}`, restored and compared before the target was touched",
     ]
+    if outcome.proof.approval is not None:
+        lines.insert(0, f"- {untagged(approval_line(outcome.proof.approval))}")
     if report is not None:
         lines.append(f"- full report: `{report}`")
     return "\n".join(lines)

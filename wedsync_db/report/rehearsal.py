@@ -41,8 +41,8 @@ def rehearsal_markdown(rehearsal: Rehearsal, plan: Plan) -> str:
 
 def _details(rehearsal: Rehearsal, plan: Plan) -> list[str]:
     return [
-        "## Who would wait\n\n" + _locks(rehearsal),
-        "## Can it be undone without anybody looking\n\n" + _licences(rehearsal, plan),
+        "## Who would wait\n\n" + locks_table(rehearsal),
+        "## Can it be undone without anybody looking\n\n" + licences_table(rehearsal, plan),
         "## What takes its time\n\n" + _statements(rehearsal),
     ]
 
@@ -68,13 +68,13 @@ def _summary(rehearsal: Rehearsal, plan: Plan) -> str:
         f"On {data}, PostgreSQL {version}, in {duration(rehearsal.seconds)} · plan `{plan.hash[:12]}`",
     ]
     if plan.pending and len(rehearsal.proofs) == len(plan.pending):
-        lines.insert(0, _longest_wait(rehearsal))
+        lines.insert(0, longest_wait(rehearsal))
     if not rehearsal.complete:
         lines.insert(0, "**Weaker than it should be: see the notes.**")
     return "  \n".join(lines)
 
 
-def _longest_wait(rehearsal: Rehearsal) -> str:
+def longest_wait(rehearsal: Rehearsal) -> str:
     """What is asked first at night: how long the application's readers would stand still."""
     held = [lock for p in rehearsal.proofs for lock in p.locks if lock.mode == _READERS_WAIT]
     if not held:
@@ -83,7 +83,8 @@ def _longest_wait(rehearsal: Rehearsal) -> str:
     return f"Readers wait {duration(longest.seconds)} at the longest, for `{longest.relation}`."
 
 
-def _locks(rehearsal: Rehearsal) -> str:
+def locks_table(rehearsal: Rehearsal) -> str:
+    """What is locked and who would wait for how long, the worst first."""
     held = [(p, lock) for p in rehearsal.proofs for lock in p.locks]
     if not held:
         return "Nobody: nothing that is there already is locked."
@@ -99,8 +100,11 @@ def _severity(item: tuple[MigrationProof, HeldLock]) -> tuple[int, float, str]:
     return _ORDER.index(lock.mode), -lock.seconds, lock.relation
 
 
-def _licences(rehearsal: Rehearsal, plan: Plan) -> str:
-    """Reasons stand below: a cell is not wrapped in the browser, and a long one pushes the rest out of sight."""
+def licences_table(rehearsal: Rehearsal, plan: Plan) -> str:
+    """Which reverts may run unattended, and what they took.
+
+    Reasons stand below: a cell is not wrapped in the browser, and a long one pushes the rest out of sight.
+    """
     rows = table(
         ("migration", "undo", "up", "down", "WAL"), (_licence(m.id, rehearsal.proof(m.id)) for m in plan.pending)
     )

@@ -1,11 +1,11 @@
 -- name: begin
 -- The server makes the id and says which database this is, so that no clock and no client has to be believed.
 insert into wedsync_db.deployment
-    (id, plan_hash, migrations, atomic, fingerprint_before, backup_id, runner, proofs, system_identifier, database_oid, timeline)
+    (id, plan_hash, migrations, atomic, fingerprint_before, backup_id, runner, proofs, approval, system_identifier, database_oid, timeline)
 select
     pg_catalog.to_char(pg_catalog.clock_timestamp() at time zone 'UTC', 'YYYYMMDD"T"HH24MISS"Z"')
         || '-' || pg_catalog.left(pg_catalog.gen_random_uuid()::text, 4),
-    %(plan_hash)s, %(migrations)s, %(atomic)s, %(fingerprint_before)s, %(backup_id)s, %(runner)s, %(proofs)s,
+    %(plan_hash)s, %(migrations)s, %(atomic)s, %(fingerprint_before)s, %(backup_id)s, %(runner)s, %(proofs)s, %(approval)s,
     s.system_identifier::text, d.oid, c.timeline_id
 from pg_catalog.pg_control_system() as s, pg_catalog.pg_control_checkpoint() as c, pg_catalog.pg_database as d
 where d.datname = pg_catalog.current_database()
