@@ -177,6 +177,7 @@ grant select,
   update (resource_id, client_id, package_id, wedding_id, during, status, hold_expires_at),
   delete on public.bookings to authenticated;
 
+-- who signed, and when, is written by the platform's server side: a supplier does not sign in its client's name
 create policy colleagues_read on public.contracts for select to authenticated
   using (organization_id = any ((select app.org_ids('viewer'))::uuid[]));
 create policy members_insert on public.contracts for insert to authenticated
@@ -188,8 +189,7 @@ create policy admins_delete on public.contracts for delete to authenticated
          and status = 'draft');
 grant select,
   insert (organization_id, client_id, package_id, wedding_id, title, body, total_minor, currency, status, sent_at),
-  update (client_id, package_id, wedding_id, title, body, total_minor, currency, status, sent_at, signed_at,
-          signed_name),
+  update (client_id, package_id, wedding_id, title, body, total_minor, currency, status, sent_at),
   delete on public.contracts to authenticated;
 
 grant select, insert, update, delete on public.packages, public.resources, public.bookings, public.contracts to

@@ -56,7 +56,7 @@ with granted (relation, grantee, privileges, columns) as (values
   ('public.contracts', 'authenticated', 'INSERT',
     'organization_id client_id package_id wedding_id title body total_minor currency status sent_at'),
   ('public.contracts', 'authenticated', 'UPDATE',
-    'client_id package_id wedding_id title body total_minor currency status sent_at signed_at signed_name'),
+    'client_id package_id wedding_id title body total_minor currency status sent_at'),
   ('public.contracts', 'service_role', 'SELECT INSERT UPDATE DELETE', '*')
 ),
 expected as (

@@ -31,7 +31,6 @@ class Table:
     inserted: tuple[str, ...] | None = None
     updated: tuple[str, ...] | None = None
     never: tuple[str, ...] = ()
-    born_without: tuple[str, ...] = ()  # set later, not in an INSERT
     hidden: tuple[str, ...] = ()  # no one signed in reads these
     public: tuple[str, ...] = ()  # and these are what anon reads
     service: str = FULL
@@ -43,7 +42,7 @@ class Table:
     def insertable(self, columns: Iterable[str]) -> frozenset[str]:
         """The columns of all these that somebody signed in may give in an INSERT."""
         chosen = columns if self.inserted is None else self.inserted
-        return frozenset(chosen) - SERVERS_OWN - set(self.never + self.born_without) if self.insert else frozenset()
+        return frozenset(chosen) - SERVERS_OWN - set(self.never) if self.insert else frozenset()
 
     def updatable(self, columns: Iterable[str]) -> frozenset[str]:
         """The columns of all these that somebody signed in may set in an UPDATE."""
@@ -124,7 +123,7 @@ TABLES = {
     "bookings": Table((ORGANIZATION,), "org:viewer", "org:member", "org:member", "org:admin"),
     "contracts": Table(
         (ORGANIZATION,), "org:viewer", "org:member", "org:member", "org:admin & status=draft",
-        born_without=("signed_at", "signed_name"),
+        never=("signed_at", "signed_name"),
     ),
     # money
     "subscriptions": Table((ORGANIZATION,), "org:admin", service=KEPT),

@@ -35,7 +35,7 @@ _CONTRACTS = (
     *((actor, state, "title = 'x'", _KEPT) for actor in ("member_a", "service_role") for state in ("signed", "void")),
     *((actor, "signed", "status = 'void'", REACHED) for actor in ("member_a", "service_role")),
     ("member_a", "signed", "status = 'void', total_minor = 1", _KEPT),
-    ("member_a", "signed", "signed_name = 'Eve'", _KEPT),
+    ("service_role", "signed", "signed_name = 'Eve'", _KEPT),
     ("member_a", "signed", "status = 'draft'", _KEPT),
     ("member_a", "void", "status = 'draft'", _KEPT),
     ("service_role", "void", "status = 'signed'", _KEPT),

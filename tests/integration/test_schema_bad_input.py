@@ -16,6 +16,7 @@ from wedsync_db.postgres.session import session
 DENIED, CHECK, UNIQUE, UNKNOWN, OVERLAP = "42501", "23514", "23505", "23503", "23P01"
 STAYS, SIGNED = "WS003", "WS005"
 SERVER = "service_role"
+BY_ANN = "signed_at = now(), signed_name = 'Ann'"
 
 
 @pytest.fixture(scope="module", params=MAJORS)
@@ -226,8 +227,10 @@ def test_refused(api, user, statement, sqlstate):
     ],
 )
 def test_a_signed_contract_does_not_change(api, contract, change):
-    for user in (OWNER, SERVER, None):
+    for user in (SERVER, None):
         assert _refusal(api, user, _keys(f"update contracts set {change} where id = {contract}")) == SIGNED
+    owner = _refusal(api, OWNER, _keys(f"update contracts set {change} where id = {contract}"))
+    assert owner == (DENIED if change.startswith("signed_") else SIGNED)
 
 
 @pytest.mark.parametrize(
@@ -236,13 +239,10 @@ def test_a_signed_contract_does_not_change(api, contract, change):
         (OWNER, "update contracts set status = 'void' where id = :contracts3", "accepted"),
         (OWNER, "update contracts set status = 'signed' where id = :contracts4", SIGNED),
         (OWNER, "update contracts set status = 'signed' where id = :contracts1", CHECK),
-        (OWNER, "update contracts set status = 'signed', signed_at = now() where id = :contracts1", CHECK),
-        (OWNER, "update contracts set signed_at = now(), signed_name = 'Ann' where id = :contracts1", CHECK),
-        (
-            OWNER,
-            "update contracts set status = 'signed', signed_at = now(), signed_name = 'Ann' where id = :contracts1",
-            "accepted",
-        ),
+        (SERVER, "update contracts set status = 'signed', signed_at = now() where id = :contracts1", CHECK),
+        (SERVER, "update contracts set signed_at = now(), signed_name = 'Ann' where id = :contracts1", CHECK),
+        (SERVER, f"update contracts set status = 'signed', {BY_ANN} where id = :contracts1", "accepted"),
+        (OWNER, f"update contracts set status = 'signed', {BY_ANN} where id = :contracts1", DENIED),
         (SERVER, "delete from contracts where id = :contracts3", SIGNED),
         (SERVER, "delete from contracts where id = :contracts4", SIGNED),
         (None, "delete from contracts where id = :contracts3", SIGNED),
