@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from wedsync_db.model import Approval, Proof
-from wedsync_db.report.markdown import counted, duration, findings_list, pending_table, untagged
+from wedsync_db.model import Approval, Migration, Plan, Proof
+from wedsync_db.report.markdown import counted, duration, findings_list, untagged
 from wedsync_db.report.rehearsal import licences_table, locks_table, longest_wait
 from wedsync_db.report.status import plan_text, rehearsal_text
 
@@ -16,7 +16,7 @@ def approval_markdown(proof: Proof, environment: str, until: datetime) -> str:
     parts = [
         f"# Deploy {counted(len(plan.pending), 'migration')} to {environment}?",
         _summary(proof, until),
-        "## What runs\n\n" + pending_table(plan),
+        "## What runs\n\n" + _pending(plan),
         *(["## Findings\n\n" + findings_list(plan.findings)] if plan.findings else []),
         "## Who would wait\n\n" + locks_table(rehearsal),
         "## Can it be undone without anybody looking\n\n" + licences_table(rehearsal, plan),
@@ -49,6 +49,18 @@ def _summary(proof: Proof, until: datetime) -> str:
         f"Without an answer by {until.astimezone(UTC):%H:%M on %d %B} UTC nothing is deployed.",
     )
     return "  \n".join(lines)
+
+
+def _pending(plan: Plan) -> str:
+    """A list and no table: the form is narrow."""
+    return "\n".join(f"{position}. {_what_runs(m)}" for position, m in enumerate(plan.pending, 1))
+
+
+def _what_runs(migration: Migration) -> str:
+    how = "" if migration.transactional else ", one at a time outside a transaction"
+    back = "" if migration.revert else ", **no revert**"
+    loses = f", loses {untagged(migration.loses)}" if migration.loses else ""
+    return f"{migration.id}: {counted(len(migration.deploy.statements), 'statement')}{how}{back}{loses}"
 
 
 def _prediction(proof: Proof) -> str:

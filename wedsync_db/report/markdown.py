@@ -52,15 +52,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def plan_markdown(plan: Plan, environment: str) -> str:
     """The plan: what would run, in order, and what was found about it."""
     title = f"# {_plan_headline(plan, environment)}\n\n{len(plan.applied)} applied before · plan `{plan.hash[:12]}`\n"
-    parts = [title, *([pending_table(plan)] if plan.pending else [])]
-    if plan.findings:
-        parts += ["\n## Findings\n", findings_list(plan.findings)]
-    return "\n".join(parts)
-
-
-def pending_table(plan: Plan) -> str:
-    """What would run, in order."""
-    return table(
+    pending = table(
         ("#", "migration", "statements", "needs", "revert", "transaction"),
         (
             (
@@ -74,6 +66,10 @@ def pending_table(plan: Plan) -> str:
             for position, m in enumerate(plan.pending, 1)
         ),
     )
+    parts = [title, *([pending] if plan.pending else [])]
+    if plan.findings:
+        parts += ["\n## Findings\n", findings_list(plan.findings)]
+    return "\n".join(parts)
 
 
 def findings_list(findings: Iterable[Finding]) -> str:
