@@ -25,7 +25,7 @@ from wedsync_db.postgres.locks import announce
 from wedsync_db.redact import redact
 from wedsync_db.report.errors import error_text
 
-_UNDER_WAY = ("PENDING", "RUNNING", "CANCELLING")
+_UNDER_WAY = ("PENDING", "RUNNING", "PAUSED", "CANCELLING")
 _CANCEL_SECONDS = 60.0  # Prefect kills a run 30 s after it was told to end, and then its hook undoes what is left
 _POLL_SECONDS = 0.5
 _REPLY_SECONDS = 10.0
