@@ -63,7 +63,10 @@ select pg_catalog.count(*) = 2
        and pg_catalog.bool_and(c.relrowsecurity and not c.relforcerowsecurity
                                and (select pg_catalog.array_agg(a.grantee::regrole::text || ' ' || a.privilege_type)
                                     from pg_catalog.aclexplode(c.relacl) as a
-                                    where a.grantee <> c.relowner)
+                                    where a.grantee <> c.relowner
+                                      -- PUBLIC and the API; an administrator's own role, for backups say, is his affair
+                                      and (a.grantee = 0
+                                           or a.grantee::regrole::text in ('anon', 'authenticated', 'service_role')))
                                    is not distinct from array['service_role SELECT']
                                and not exists (select from pg_catalog.pg_attribute as a
                                                where a.attrelid = c.oid and a.attacl is not null)) as tables_are_closed

@@ -35,7 +35,7 @@ def message_of(rule, findings):
 def test_everything_is_there_and_said(address, environment, home, major):
     found = doctor(address, environment, home)
     assert rules(found, Severity.ERROR) == set()
-    assert {f.rule for f in found} == {*RULES, "client-programs", "scratch"}
+    assert {f.rule for f in found} == {*RULES, "rights", "client-programs", "scratch"}
     assert f"a scratch server of PostgreSQL {major} can run here" in message_of("scratch", found)
     assert "dumps this server (compresses with " in message_of("client-programs", found)
 
@@ -99,10 +99,15 @@ def test_an_ordinary_role_is_told_what_to_grant(db, address, environment, home):
     finally:
         db.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
     assert rules(found, Severity.ERROR) == {"role", "rows"}
+    assert [(f.severity, f.hint) for f in found if f.rule == "rights"] == [
+        (Severity.WARNING, f"grant create on database {address.dbname} to {name}"),
+        (Severity.WARNING, f"grant pg_read_all_stats to {name}"),
+        (Severity.WARNING, f"alter role {name} bypassrls"),
+    ]
     hints = {f.rule: f.hint for f in found if f.severity is Severity.ERROR}
     assert hints == {
         "role": f"grant create on database … to {name}",
-        "rows": "grant pg_read_all_data to the role",
+        "rows": "grant select on it to the role: docs/grants.sql",
     }
     with session(address, "test") as other:
         assert other.execute("select 1").fetchone() == (1,)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import psycopg
+
 from wedsync_db.backup.client import programs_for
 from wedsync_db.errors import Refused, WedsyncError
 from wedsync_db.guard.checks import QUESTIONS, ask
@@ -15,6 +17,7 @@ from wedsync_db.guard.questions import Context
 from wedsync_db.home import Home
 from wedsync_db.model import Finding, Severity
 from wedsync_db.postgres.binaries import binaries_of
+from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
 from wedsync_db.settings import Environment
 
@@ -41,9 +44,11 @@ def doctor(
     """
     with session(address, "doctor") as connection:
         asked = ask(connection, Context(environment, home.path, clock, promotion=promotion), frozenset(QUESTIONS))
+        rights = tuple(_rights(connection))
         major = connection.info.server_version // 10_000
     return (
         *_with_the_good(tuple(_softened(f) for f in asked), _assured(environment)),
+        *rights,
         *_needs("client-programs", lambda: _programs(address, major)),
         *_needs("scratch", lambda: _scratch(major)),
         *_environment(environment),
@@ -73,6 +78,37 @@ def _with_the_good(found: tuple[Finding, ...], assured: Mapping[str, str]) -> It
     """What was found, in the order of the rules, and a note for each rule that nothing speaks against."""
     for rule, what in assured.items():
         yield from [f for f in found if f.rule == rule] or [Finding(rule, Severity.NOTE, what)]
+
+
+def _rights(connection: psycopg.Connection) -> Iterator[Finding]:
+    """What docs/grants.sql grants to the one who deploys: it may do without today, and not when more is there."""
+    role, database, is_superuser, sees_all_rows, creates, sees_all_sessions = _row_of_rights(connection)
+    missing = [
+        (creates, "may create no schema here", f"grant create on database {database} to {role}"),
+        (sees_all_sessions, "does not see what others do", f"grant pg_read_all_stats to {role}"),
+        (
+            sees_all_rows,
+            "is bound by row-level security: its backups lack what policies hide",
+            f"alter role {role} bypassrls",
+        ),
+        (
+            not is_superuser,
+            "is a superuser, and a deployment needs none",
+            "docs/grants.sql makes a role with what it needs",
+        ),
+    ]
+    found = [
+        Finding("rights", Severity.WARNING, f"role {role} {what}", hint) for good, what, hint in missing if not good
+    ]
+    yield from found or [
+        Finding("rights", Severity.NOTE, f"role {role} has what docs/grants.sql grants, and is no superuser")
+    ]
+
+
+def _row_of_rights(connection: psycopg.Connection) -> tuple[str, str, bool, bool, bool, bool]:
+    name, database, *flags = connection.execute(query("guard", "rights")).fetchall()[0]
+    is_superuser, sees_all_rows, creates, sees_all_sessions = flags
+    return name, database, is_superuser, sees_all_rows, creates, sees_all_sessions
 
 
 def _needs(rule: str, find: Callable[[], str]) -> Iterator[Finding]:

@@ -136,7 +136,9 @@ def rows(connection: psycopg.Connection, _context: Context) -> Iterator[Finding]
     filtered = [name for name, readable in found if readable]
     if hidden:
         yield _bad(
-            "rows", f"the role cannot read {_listed(hidden)}: no complete backup", "grant pg_read_all_data to the role"
+            "rows",
+            f"the role cannot read {_listed(hidden)}: no complete backup",
+            "grant select on it to the role: docs/grants.sql",
         )
     if filtered:
         yield _bad(

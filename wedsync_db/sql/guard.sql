@@ -55,6 +55,16 @@ select
   ),
   current_user::text
 
+-- name: rights
+-- What a deployment needs of the server whatever the database holds today: docs/grants.sql grants it. A superuser is a
+-- member of every role.
+select
+  r.rolname::text, pg_catalog.current_database()::text, r.rolsuper, r.rolsuper or r.rolbypassrls,
+  pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+  pg_catalog.pg_has_role(r.oid, 'pg_read_all_stats', 'USAGE')
+from pg_catalog.pg_roles as r
+where r.rolname = current_user
+
 -- name: tables_of_others
 -- Tables, as seen by ALTER TABLE, that belong to roles this one is no member of.
 select pg_catalog.count(*), pg_catalog.min(pg_catalog.format('%I.%I', n.nspname, c.relname))
