@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,7 @@ from wedsync_db.postgres.session import session
 
 pytestmark = pytest.mark.faults  # each restores a backup into a server of its own
 
+ROOT = Path(__file__).resolve().parents[2]
 TABLES = {"venues": (("id",), VENUE_COLUMNS), "guests": (("nr", "wedding"), GUEST_COLUMNS)}
 
 
@@ -101,6 +105,7 @@ def test_every_lost_value_is_back_and_every_newer_value_kept(case, repair):
             assert after[name][key] == hour.written[name, key]
     assert conflicts
     assert lines(done, "conflict") == conflicts
+    assert "+44" not in Path(done["file"]).read_text() + json.dumps(done)  # keys, and never values
     assert case.rows("select id, boss, name from public.staff order by id") == [
         (1, 2, "first"), (2, 3, "second"), (3, None, "the boss"),
     ]  # fmt: skip
@@ -177,7 +182,7 @@ def test_after_a_revert_refusals_are_told_row_by_row_and_nothing_deleted_by_peop
     back_up(case)
     with session(case.address, "people") as people:
         people.execute("delete from public.notes where id = %s", (note(5),))  # after the backup, before the mistake
-    deploy(case, "0002_mistake", DESTROYS, revert="alter table public.notes add column body text;")
+    deploy(case, "0002_mistake", DESTROYS, revert="alter table public.notes add column body text default 'lost';")
     assert main(["revert", "case", "--to", "0001_base", "--accept-loss", "case"]) == 0
     with session(case.address, "people") as people:
         people.execute("update public.notes set body = 'newer' where id = %s", (note(1),))
@@ -234,4 +239,50 @@ def test_what_has_no_place_any_more_is_for_a_person_and_bad_input_is_refused(cas
     case.rows("update wedsync_db.deployment set status = 'running', finished_at = null where backup_id is null"
               " and started_at = (select max(started_at) from wedsync_db.deployment) returning 1")  # fmt: skip
     assert repair()[0] == 3
-    assert made.id in shown["backup"]
+    case.rows(
+        "update wedsync_db.deployment set status = 'done', finished_at = now() where status = 'running' returning 1"
+    )
+    case.rows("delete from wedsync_db.step where migration = '0001_base' returning 1")
+    code, refused = repair()
+    assert (code, "of another database" in refused["message"]) == (3, True)
+    assert made.id == shown["backup"]
+
+
+GATED = """
+create table public.gate (shut boolean);
+create function public.wait() returns trigger language plpgsql as $$
+  begin if exists (select from public.gate) then perform pg_sleep(60); end if; return new; end $$;
+create table public.a (id int primary key, note text);
+create table public.b (id int primary key, note text);
+create trigger wait before update on public.b for each row execute function public.wait();
+insert into public.a values (1, 'a'), (2, 'b');
+insert into public.b values (1, 'a'), (2, 'b');
+"""
+ASLEEP = "select 1 from pg_stat_activity where application_name = 'wedsync-db/repair' and wait_event = 'PgSleep'"
+
+
+def test_killed_in_the_middle_it_goes_on_where_it_was(case, repair, capsys):
+    deploy(case, "0001_base", GATED)
+    back_up(case)
+    deploy(case, "0002_mistake", "update public.a set note = ''; update public.b set note = '';")
+    with session(case.address, "people") as people:
+        people.execute("insert into public.gate values (true)")
+    command = [sys.executable, "-m", "flows", "repair", "case", "--from", "newest", "--apply", "case"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 90
+        while not case.rows(ASLEEP):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.kill()
+    assert case.rows("select a.note, b.note from public.a join public.b using (id) order by id") == [
+        ("a", ""), ("b", ""),
+    ]  # fmt: skip
+    assert repair("--apply", "case")[0] == 3
+    assert main(["recover", "case"]) == 0
+    capsys.readouterr()
+    with session(case.address, "people") as people:
+        people.execute("delete from public.gate")
+    code, done = repair("--apply", "case")
+    assert (code, counts(done)) == (0, {"public.b": {"values": 2}})
+    assert case.rows("select note from public.b order by id") == [("a",), ("b",)]
