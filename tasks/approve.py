@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 from prefect import pause_flow_run
@@ -44,8 +44,10 @@ _NOTHING = "Nothing was touched."
 class Decision(RunInput):
     """What the form asks for; what does not fit is turned away by the server, and the run goes on waiting."""
 
-    approve: Literal["yes", "no"] = Field(
-        description="Yes deploys this plan now. No ends the run; nothing was touched.",
+    # no list to choose from: in this dialog of Prefect's it opens by the keyboard only
+    approve: str = Field(
+        pattern=r"^\s*([Yy]es|[Nn]o)\s*$",
+        description="Type yes to deploy this plan now, or no to end the run; nothing was touched.",
         json_schema_extra={"position": 0},
     )
     name: str = Field(
@@ -136,7 +138,7 @@ def decided(environment: str, proof: Proof, decision: Decision, run: Mapping[str
     """
     signed_in = _signed_in(run)
     by, reason = (redact(" ".join(text.split())) for text in (signed_in or decision.name, decision.reason))
-    if decision.approve != "yes":
+    if decision.approve.strip().lower() != "yes":
         raise Refused(
             f"{by} said no to {_plan(proof)} of {environment}: {reason}",
             hint="Nothing was touched. Deploy again when the reason is gone.",

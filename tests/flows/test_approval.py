@@ -26,7 +26,7 @@ from wedsync_db.postgres.session import session
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
-YES = {"approve": "yes", "name": "Ada  Lovelace", "reason": "the release of June"}
+YES = {"approve": "Yes\n", "name": "Ada  Lovelace", "reason": "the release of June"}
 _PATIENCE_SECONDS = 90.0
 _WAITS = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
 
@@ -109,10 +109,6 @@ def somebody(act: Callable[[Person], None]) -> Iterator[Person]:
         raise failed[0]
 
 
-def says_yes(person: Person) -> None:
-    assert person.answers(person.reads(), **YES) is SetStateStatus.ACCEPT
-
-
 def ours_on(case) -> list[tuple]:
     return case.rows(
         "select application_name from pg_stat_activity where application_name like 'wedsync-db/%' "
@@ -126,7 +122,13 @@ def test_a_yes_deploys_and_is_on_record(case):
     def act(person):
         run = person.reads()
         held.extend(ours_on(case))
-        for wrong in ({}, YES | {"approve": "maybe"}, YES | {"name": " "}, YES | {"more": "x"}):
+        for wrong in (
+            {},
+            YES | {"approve": "maybe"},
+            YES | {"approve": "yes or no"},
+            YES | {"name": " "},
+            YES | {"more": "x"},
+        ):
             assert person.answers(run, **wrong) is SetStateStatus.REJECT
         assert person.answers(run, **YES) is SetStateStatus.ACCEPT
 
