@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -20,6 +23,7 @@ from prefect.states import Cancelled, Running
 from tests.support.broken import BASE, lay_base
 from tests.support.case import write_settings
 from wedsync_db.errors import Refused, TargetHeld
+from wedsync_db.installation import CHECKOUT
 from wedsync_db.migrate.deployment import read_plan, runner_name
 from wedsync_db.postgres.locks import announce
 from wedsync_db.postgres.session import session
@@ -275,3 +279,26 @@ def test_an_approval_in_advance_is_on_record_as_such(case):
     assert deploy(yes=True).is_completed()
     ((by, known, reason),) = on_record(case)
     assert (by, known, reason) == (runner_name(), "in advance, by starting the run so", "")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("typed", "code", "deployed"), [("case\n", 0, [BASE]), ("yes\n", 3, [])])
+def test_on_a_terminal_with_a_server_of_its_own_the_name_is_typed(case, typed, code, deployed):
+    ours, theirs = os.openpty()
+    environ = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    command = [sys.executable, "-m", "flows", "deploy", "case"]
+    with subprocess.Popen(command, cwd=CHECKOUT, env=environ, stdin=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while b"type the environment's name (case): " not in shown:
+            shown += os.read(ours, 4096)
+        assert applied(case) == []
+        os.write(ours, typed.encode())
+        while process.poll() is None:
+            with suppress(OSError):  # the terminal ends with the process
+                shown += os.read(ours, 4096)
+    os.close(ours)
+    assert (process.returncode, applied(case)) == (code, deployed), shown.decode()
+    assert b"0001_base: revert exact" in shown
+    if deployed:
+        assert [known for _, known, _ in on_record(case)] == ["on the terminal, by this login"]
