@@ -62,7 +62,7 @@ State folder: {home}
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the demo compares: the catalog's fingerprint and the number of rows."""
+    """What the demo compares: the catalog's fingerprint and the number of rows outside the audit log."""
 
     fingerprint: str
     rows: int
@@ -113,7 +113,9 @@ def look(installation: Installation) -> Look:
     """The demo database now."""
     everything = {"row_security": "off"}
     with installation.target(ENVIRONMENT) as address, session(address, "demo", settings=everything) as connection:
-        rows = sum(content.measure(connection, table).rows for table in content.tables(connection))
+        # what is written is also logged: the log's own entries are not the suppliers' rows
+        counted = [table for table in content.tables(connection) if not table.startswith("audit.")]
+        rows = sum(content.measure(connection, table).rows for table in counted)
         return Look(fingerprint.take(connection).digest, rows)
 
 
