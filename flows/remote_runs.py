@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 _DEPLOYMENT = "deploy/deploy"
 _POLL_SECONDS = 1.0
+_LINES = 200  # what the server gives at once
 _QUIET_SECONDS = 4.0  # lines are sent in batches: the last ones arrive after the final state
 _UNCLAIMED_SECONDS = 300.0  # after which a run that no worker takes is called off
 _PATIENCE_SECONDS = 120.0  # with a server that does not answer: it may be restarting
@@ -47,13 +49,15 @@ def deploy_remotely(arguments: argparse.Namespace, installation: Installation) -
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
 
+    from tasks.publishing import run_page
+
     if not PREFECT_API_URL.value():
         raise UsageError("there is no Prefect server to start the deployment on", hint=_NO_SERVER)
     with get_client(sync_client=True) as client:
         run = _patiently(lambda: _started(client, arguments))
-        say(f"started as {run.name}: {_page(run.id)}")
-        ended = _followed(client, run.id)
-    return _answer(ended)
+        page = run_page(run.id)
+        say(f"started as {run.name}: {page}")
+        return _answer(_followed(client, run.id, page), page)
 
 
 def _started(client: SyncPrefectClient, arguments: argparse.Namespace) -> FlowRun:
@@ -70,38 +74,40 @@ def _started(client: SyncPrefectClient, arguments: argparse.Namespace) -> FlowRu
     return client.create_flow_run_from_deployment(deployment.id, parameters=wanted, idempotency_key=arguments.key)
 
 
-def _followed(client: SyncPrefectClient, run_id: UUID) -> FlowRun:
+def _followed(client: SyncPrefectClient, run_id: UUID, page: str) -> FlowRun:
     """The run once it has ended and its last lines were told."""
     told: set[UUID] = set()
     begun = quiet_since = time.monotonic()
     waits = False
     while True:
         run = _patiently(lambda: client.read_flow_run(run_id))
-        if any(_patiently(lambda: [*_tell(client, run_id, told)])):
+        final, known = run.state is not None and run.state.is_final(), len(told)
+        # a line may come late, but not by a page; at the end all are looked through again
+        since = 0 if final else max(0, known - _LINES)
+        _patiently(partial(_tell, client, run_id, told, since))
+        if len(told) > known:
             quiet_since = time.monotonic()
-        if run.state and run.state.is_final() and time.monotonic() - quiet_since > _QUIET_SECONDS:
+        if final and time.monotonic() - quiet_since > _QUIET_SECONDS:
             return run
         if run.state and run.state.is_scheduled() and time.monotonic() - begun > _UNCLAIMED_SECONDS:
             _call_off(client, run)
         if run.state and run.state.is_paused() and not waits:
             waits = True
-            say(f"waits for an approval: {_page(run_id)}")
+            say(f"waits for an approval: {page}")
         time.sleep(_POLL_SECONDS)
 
 
-def _tell(client: SyncPrefectClient, run_id: UUID, told: set[UUID]) -> Iterator[UUID]:
-    """Tell the lines that were not told yet; their keys. In the order they were written, as far as they are there."""
+def _tell(client: SyncPrefectClient, run_id: UUID, told: set[UUID], since: int) -> None:
+    """Tell the lines from number `since` on that were not told yet, in the order they were written."""
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
     from prefect.client.schemas.sorting import LogSort
 
-    of_run, page = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id])), 200
-    for offset in range(0, len(told) + page, page):
-        found = client.read_logs(of_run, limit=page, offset=offset, sort=LogSort.TIMESTAMP_ASC)
-        for line in found:
+    of_run = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id]))
+    for offset in range(since, len(told) + _LINES, _LINES):
+        for line in client.read_logs(of_run, limit=_LINES, offset=offset, sort=LogSort.TIMESTAMP_ASC):
             if line.id is not None and line.id not in told:
                 told.add(line.id)
                 say(line.message)
-                yield line.id
 
 
 def _call_off(client: SyncPrefectClient, run: FlowRun) -> None:
@@ -114,18 +120,12 @@ def _call_off(client: SyncPrefectClient, run: FlowRun) -> None:
     )
 
 
-def _answer(run: FlowRun) -> Answer:
-    state, seen = run.state, f"The run with its pages: {_page(run.id)}"
+def _answer(run: FlowRun, page: str) -> Answer:
+    state = run.state
     if state is not None and state.is_completed():
         return Answer("", {"run": str(run.id), "state": state.name, "result": state.message})
     name, message = (state.name, state.message) if state else ("", "")
-    raise error_named(name or "", f"{run.name} ended as {name}: {message}", hint=seen)
-
-
-def _page(run_id: UUID) -> str:
-    from prefect.settings import PREFECT_UI_URL
-
-    return f"{PREFECT_UI_URL.value() or ''}/runs/flow-run/{run_id}"
+    raise error_named(name or "", f"{run.name} ended as {name}: {message}", hint=f"The run with its pages: {page}")
 
 
 def _patiently(call: Callable[[], T]) -> T:

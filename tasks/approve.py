@@ -19,12 +19,12 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import FlowPauseTimeout
 from prefect.input import RunInput
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Running
 from pydantic import Field, ValidationError
 
 from tasks.names import EnvironmentName
-from tasks.publishing import fitted
+from tasks.publishing import fitted, run_page
 from tasks.running import say, step
 from tasks.turns import Turn
 from wedsync_db.cli import terminal
@@ -111,7 +111,7 @@ def approve(environment: EnvironmentName, proof: Proof, *, yes: bool = False) ->
 def _asked_by_form(environment: str, proof: Proof, minutes: int) -> Approval:
     until = datetime.now(UTC) + timedelta(seconds=minutes * _MINUTE_SECONDS)
     page = fitted(approval_markdown(proof, environment, until))
-    say(f"waits for an approval until {until:%H:%M} UTC: {_page()}")
+    say(f"waits for an approval until {until:%H:%M} UTC: {run_page(flow_run.id)}")
     try:
         decision = pause_flow_run(
             wait_for_input=Decision.with_initial_data(description=page),
@@ -212,7 +212,3 @@ def _expired(environment: str, proof: Proof, minutes: int) -> Refused:
 
 def _plan(proof: Proof) -> str:
     return f"plan {proof.plan.hash[:12]}"
-
-
-def _page() -> str:
-    return f"{PREFECT_UI_URL.value() or ''}/runs/flow-run/{flow_run.id}"

@@ -18,6 +18,7 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.context import FlowRunContext, TaskRunContext
+from prefect.settings import PREFECT_UI_URL
 
 from tasks.running import logger
 from wedsync_db.redact import redact
@@ -76,6 +77,11 @@ class Progress:
     @staticmethod
     def _left(fraction: float, elapsed: float) -> str:
         return f", about {elapsed / fraction * (1 - fraction):.0f} s left" if 0 < fraction < 1 else ""
+
+
+def run_page(flow_run_id: UUID | str | None) -> str:
+    """The address of a run's page in the UI."""
+    return f"{PREFECT_UI_URL.value() or ''}/runs/flow-run/{flow_run_id}"
 
 
 def fitted(markdown: str) -> str:

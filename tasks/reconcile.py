@@ -30,7 +30,7 @@ def environments_here(only: EnvironmentName | None) -> Sequence[EnvironmentName]
     return (only,) if only else this_installation().addressed()
 
 
-@step(name="reconcile", run_name="reconcile-{environment}", retries=2)
+@step(name="reconcile", run_name="reconcile-{environment}")
 def look_after(environment: EnvironmentName) -> Looked:
     """Settle what was interrupted on one target. What cannot be settled is told, and does not keep others waiting."""
     try:

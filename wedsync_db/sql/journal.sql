@@ -25,10 +25,6 @@ where id = %(id)s and epoch = %(epoch)s and status = 'running'
 -- The fence: whoever raises the epoch waits for this row lock, or finds it gone with our transaction.
 select epoch, status from wedsync_db.deployment where id = %s for no key update
 
--- name: current
--- Asked again just before COMMIT.
-select epoch = %(epoch)s and status = 'running' from wedsync_db.deployment where id = %(id)s
-
 -- name: deployment
 -- One deployment by its id.
 select id, epoch, status, plan_hash, atomic, fingerprint_before, backup_id, runner, started_at, finished_at, message
