@@ -7,8 +7,7 @@ import pytest
 
 from tests.support.case import ROLE
 from tests.support.majors import MAJORS
-from tests.support.schema import MIGRATIONS, TABLES, acting_as, catalog, deploy, owned_database, run
-from wedsync_db.postgres.session import session
+from tests.support.schema import MIGRATIONS, TABLES, acting_as, catalog, owned_schema, run
 
 errors = psycopg.errors
 AUDIT = next(folder for folder in MIGRATIONS if folder.name == "0013_audit")
@@ -34,12 +33,8 @@ ADD_CLIENT = f"insert into clients (id, organization_id, name) values ('{CLIENT}
 @pytest.fixture(scope="module", params=MAJORS)
 def deployed(clusters, request):
     """As superuser, who can become service_role; the schema is the ordinary owner's."""
-    cluster = clusters(request.param)
-    with owned_database(cluster) as address:
-        with session(address, "test") as connection:
-            deploy(connection, *MIGRATIONS)
-        with session(cluster.address(address.dbname), "test") as connection:
-            yield connection
+    with owned_schema(clusters(request.param)) as connection:
+        yield connection
 
 
 @pytest.fixture

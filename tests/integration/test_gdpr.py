@@ -9,8 +9,7 @@ import pytest
 
 from tests.support.case import ROLE
 from tests.support.majors import MAJORS
-from tests.support.schema import MIGRATIONS, acting_as, deploy, owned_database, run
-from wedsync_db.postgres.session import session
+from tests.support.schema import MIGRATIONS, acting_as, owned_schema, run
 
 errors = psycopg.errors
 COMPLIANCE = next(folder for folder in MIGRATIONS if folder.name == "0012_compliance")
@@ -130,12 +129,8 @@ STILL_NAMED = {("public.stripe_events", "payload"): 2}  # by the keys of her pay
 @pytest.fixture(scope="module", params=MAJORS)
 def deployed(clusters, request):
     """As superuser, who can become service_role; what runs as its owner runs as the ordinary owner all the same."""
-    cluster = clusters(request.param)
-    with owned_database(cluster) as address:
-        with session(address, "test") as connection:
-            deploy(connection, *MIGRATIONS)
-        with session(cluster.address(address.dbname), "test") as connection:
-            yield connection
+    with owned_schema(clusters(request.param)) as connection:
+        yield connection
 
 
 @pytest.fixture

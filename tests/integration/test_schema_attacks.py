@@ -8,8 +8,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from tests.support.majors import MAJORS
-from tests.support.pairs import COUPLE, OWNER, STRANGER, as_user, key, pairs
+from tests.support.pairs import COUPLE, OWNER, STRANGER, as_user, key
 from tests.support.schema import acting_as
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.errors import BackupError
@@ -17,19 +16,6 @@ from wedsync_db.postgres.session import Address, session
 
 errors = psycopg.errors
 OURS = "('public', 'app', 'api', 'audit', 'ops')"
-
-
-@pytest.fixture(scope="module", params=MAJORS)
-def api(clusters, request):
-    with pairs(clusters(request.param)) as connection:
-        yield connection
-
-
-@pytest.fixture
-def planted(api):
-    """A transaction for a mistake in the schema, taken back at the end."""
-    with api.transaction(force_rollback=True):
-        yield api
 
 
 # -- views and functions that read as their owner ----------------------------------------------------------------------

@@ -8,8 +8,7 @@ import os
 import psycopg
 import pytest
 
-from tests.support.majors import MAJORS
-from tests.support.pairs import COUPLE, OWNER, STRANGER, as_user, key, pairs
+from tests.support.pairs import COUPLE, OWNER, STRANGER, as_user, key
 from tests.support.schema import API_ROLES, acting_as
 from wedsync_db.errors import Unreachable
 from wedsync_db.postgres.session import Address, session
@@ -17,18 +16,6 @@ from wedsync_db.postgres.session import Address, session
 errors = psycopg.errors
 DENIED = errors.InsufficientPrivilege
 OURS = "('app', 'api', 'audit', 'ops')"
-
-
-@pytest.fixture(scope="module", params=MAJORS)
-def api(clusters, request):
-    with pairs(clusters(request.param)) as connection:
-        yield connection
-
-
-@pytest.fixture
-def planted(api):
-    with api.transaction(force_rollback=True):
-        yield api
 
 
 @pytest.fixture

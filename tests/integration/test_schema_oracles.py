@@ -10,24 +10,11 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tests.support.majors import MAJORS
-from tests.support.pairs import COUPLE, OWNER, key, pairs
+from tests.support.pairs import COUPLE, OWNER, key
 from tests.support.schema import acting_as
 
 errors = psycopg.errors
 TENANT = ("organization_id", "wedding_id", "profile_id")
-
-
-@pytest.fixture(scope="module", params=MAJORS)
-def api(clusters, request):
-    with pairs(clusters(request.param)) as connection:
-        yield connection
-
-
-@pytest.fixture
-def planted(api):
-    with api.transaction(force_rollback=True):
-        yield api
 
 
 # -- foreign keys ------------------------------------------------------------------------------------------------------

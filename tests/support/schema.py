@@ -60,6 +60,16 @@ def owned_database(cluster: Cluster) -> Iterator[Address]:
         yield address
 
 
+@contextmanager
+def owned_schema(cluster: Cluster) -> Iterator[psycopg.Connection]:
+    """All migrations, deployed by the ordinary owner; the session is a superuser's, who can become anybody."""
+    with owned_database(cluster) as address:
+        with session(address, "test") as owner:
+            deploy(owner, *MIGRATIONS)
+        with session(cluster.address(address.dbname), "test") as connection:
+            yield connection
+
+
 def make_api_roles(cluster: Cluster) -> None:
     """Make the API's roles as somebody else would have, where they are missing."""
     with session(cluster.address(), "test-admin") as admin:
