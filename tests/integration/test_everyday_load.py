@@ -74,7 +74,11 @@ def _type_all_day(connection, begin, end):
         for draft in drafts:
             with signed_in(connection, OWNER):
                 assert connection.execute(SAVE, [answers, draft, n]).rowcount == 1
-    return tuple(after - earlier for after, earlier in zip(_updates(connection), before, strict=True))
+    after = _updates(connection)
+    # the next test, whichever it is, finds pages without these
+    connection.execute("delete from form_drafts where id = any (%s)", [drafts])
+    connection.execute("vacuum form_drafts")
+    return tuple(now - earlier for now, earlier in zip(after, before, strict=True))
 
 
 ALL = DRAFTS * SAVES
