@@ -39,6 +39,11 @@ if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser):
+    """How long the tests that kill at random go on: CI takes fewer, see .ci/run."""
+    parser.addoption("--moments", type=int, default=200, help="random moments at which a deployment is killed")
+
+
 def pytest_collection_modifyitems(items):
     """On the newest major every test runs always; on the others what may take minutes runs with the faults."""
     for item in items:
