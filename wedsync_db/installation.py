@@ -12,7 +12,7 @@ from pathlib import Path
 from wedsync_db.home import Home, state_home
 from wedsync_db.postgres.session import Address
 from wedsync_db.postgres.target import open_target
-from wedsync_db.settings import Environment, load_environment, load_environments
+from wedsync_db.settings import Environment, load_environment, load_environments, load_history
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -59,6 +59,21 @@ class Installation:
         """
         environment = self.environment(name)
         with open_target(environment, self.home, self.environ, create=create) as address:
+            yield address
+
+    @contextmanager
+    def history(self) -> Iterator[Address]:
+        """The history store's database, its server running for as long as the block lasts; made where it is missing.
+
+        Raises:
+            UsageError: the variable with its URL is missing or wrong.
+            WedsyncError: the embedded server does not start.
+        """
+        chosen = load_history(self.settings_file)
+        store = Environment(
+            "history", embedded_major=chosen.embedded_major, database=chosen.database, url_env=chosen.url_env
+        )
+        with open_target(store, self.home.ensure(), self.environ, create=True) as address:
             yield address
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 from wedsync_db import setting_values as values
 from wedsync_db.errors import UsageError
+from wedsync_db.monitor.thresholds import THRESHOLDS
 
 Policy = Literal["off", "warn", "refuse"]
 
@@ -44,6 +45,42 @@ class LockSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MaintenanceSettings:
+    """What the nightly work may do, and for how long."""
+
+    budget_minutes: int = 60
+    lock_timeout_ms: int = 2_000  # how long a query may queue behind maintenance
+    freeze_ratio: float = 0.8  # freeze from this share of autovacuum_freeze_max_age on
+    reindex_bloat_ratio: float = 0.4  # rebuild an index that is emptier than this …
+    reindex_least_mb: int = 100  # … and larger
+    hot_changes_per_minute: int = 10_000  # a table that is written more than this is left to another night
+    cost_delay_ms: float = 2.0  # vacuum_cost_delay: 0 is full speed
+    partitions_ahead_months: int = 3
+    audit_keep_months: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """Which backups stay. By time, never by count: two bad nights must not push out the good one."""
+
+    keep_days: int = 14  # every backup younger than this
+    keep_weeks: int = 8  # and the newest of each week
+    keep_months: int = 12  # and of each month
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySettings:
+    """Where the history store is: an embedded server of ours, or the database of the URL in the variable `url_env`."""
+
+    embedded_major: int | None = 18
+    database: str | None = "wedsync_history"
+    url_env: str | None = None
+    raw_days: int = 14
+    hourly_days: int = 90
+    daily_days: int = 730
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """One named target. Either `embedded_major` (a server of ours) or `url_env` (the name of a variable with a URL)."""
 
@@ -62,8 +99,12 @@ class Environment:
     approval_timeout_minutes: int = 60  # after which nobody said yes
     promoted_from: str | None = None  # the environment where everything is deployed and verified first
     backup_jobs: int = 2
+    backup_key_env: str | None = None  # the variable with the key that backups are encrypted with
     guard: GuardSettings = field(default_factory=GuardSettings)
     locks: LockSettings = field(default_factory=LockSettings)
+    maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    health: Mapping[str, Mapping[str, float | bool]] = field(default_factory=dict)  # overrides, by check
 
 
 SUPPORTED_MAJORS = (15, 16, 17, 18)
@@ -91,6 +132,36 @@ _LOCKS: Mapping[str, values.Reader] = {
     "statement_timeout_ms": _MILLISECONDS,
     "hold_budget_seconds": values.number(),
 }
+_MAINTENANCE: Mapping[str, values.Reader] = {
+    "budget_minutes": values.whole(1, 24 * 60),
+    "lock_timeout_ms": _MILLISECONDS,
+    "freeze_ratio": values.number(),
+    "reindex_bloat_ratio": values.number(),
+    "reindex_least_mb": values.whole(0, 1_000_000),
+    "hot_changes_per_minute": values.whole(1, 1_000_000_000),
+    "cost_delay_ms": values.number(zero=True),
+    "partitions_ahead_months": values.whole(1, 24),
+    "audit_keep_months": values.whole(1, 120),
+}
+_RETENTION: Mapping[str, values.Reader] = {
+    "keep_days": values.whole(1, 3660),
+    "keep_weeks": values.whole(0, 520),
+    "keep_months": values.whole(0, 240),
+}
+_HISTORY: Mapping[str, values.Reader] = {
+    "embedded_major": values.one_of(*SUPPORTED_MAJORS),
+    "database": values.database_name,
+    "url_env": values.variable_name,
+    "raw_days": values.whole(1, 366),
+    "hourly_days": values.whole(1, 3660),
+    "daily_days": values.whole(1, 36_600),
+}
+_HEALTH: Mapping[str, values.Reader] = {
+    "degraded": values.number(zero=True),
+    "unhealthy": values.number(zero=True),
+    "for_seconds": values.whole(0, 7 * 86_400),
+    "off": values.flag,
+}
 _ENVIRONMENT: Mapping[str, values.Reader] = {
     "description": values.text,
     "embedded_major": values.one_of(*SUPPORTED_MAJORS),
@@ -105,6 +176,7 @@ _ENVIRONMENT: Mapping[str, values.Reader] = {
     "approval_timeout_minutes": values.whole(1, _LONGEST_WAIT_MINUTES),
     "promoted_from": values.text,
     "backup_jobs": values.whole(1, 64),
+    "backup_key_env": values.variable_name,
 }
 
 
@@ -130,14 +202,38 @@ def load_environments(path: Path) -> Mapping[str, Environment]:
     Raises:
         UsageError: one line with the file, the key and what is wrong with it; never a value that might be a secret.
     """
-    document = _document(path)
-    _refuse_secrets(document, path.name)
-    _known_keys(document, {"environments"}, path.name)
+    document = _checked_document(path)
+    _history(document, path.name)
     tables = _table(document.get("environments", {}), f"{path.name}: environments")
     environments = {name: _environment(path, name, table) for name, table in tables.items()}
     for name in environments:
         _promotable(environments, name, f"{path.name}: environments.{name}.promoted_from")
     return MappingProxyType(environments)
+
+
+def load_history(path: Path) -> HistorySettings:
+    """The file's table [history]; an embedded store where there is none.
+
+    Raises:
+        UsageError: the file is not as it must be.
+    """
+    return _history(_checked_document(path), path.name)
+
+
+def _history(document: Mapping[str, Any], file: str) -> HistorySettings:
+    given = _read(document.get("history", {}), _HISTORY, f"{file}: history")
+    if "url_env" in given:
+        if given.keys() & {"embedded_major", "database"}:
+            raise UsageError(f"{file}: history has both a server of ours and url_env", hint="Give one of them.")
+        given |= {"embedded_major": None, "database": None}
+    return HistorySettings(**given)
+
+
+def _checked_document(path: Path) -> Mapping[str, Any]:
+    document = _document(path)
+    _refuse_secrets(document, path.name)
+    _known_keys(document, {"environments", "history"}, path.name)
+    return document
 
 
 def _document(path: Path) -> Mapping[str, Any]:
@@ -172,7 +268,7 @@ def _environment(path: Path, name: str, raw: object) -> Environment:
     if not _ENVIRONMENT_NAME.fullmatch(name):
         raise UsageError(f"{where} is no good name", hint="Small letters, digits, _ and -, beginning with a letter")
     table = _table(raw, where)
-    parts = {"guard", "locks"}
+    parts = {"guard", "locks", "maintenance", "retention", "health"}
     readers = {**_ENVIRONMENT, "migrations": values.path_below(path.parent)}
     _known_keys(table, readers.keys() | parts, where)
     given = {"migrations": "migrations", **{key: value for key, value in table.items() if key not in parts}}
@@ -180,10 +276,20 @@ def _environment(path: Path, name: str, raw: object) -> Environment:
         name=name,
         guard=GuardSettings(**_read(table.get("guard", {}), _GUARD, f"{where}.guard")),
         locks=LockSettings(**_read(table.get("locks", {}), _LOCKS, f"{where}.locks")),
+        maintenance=MaintenanceSettings(**_read(table.get("maintenance", {}), _MAINTENANCE, f"{where}.maintenance")),
+        retention=RetentionSettings(**_read(table.get("retention", {}), _RETENTION, f"{where}.retention")),
+        health=_health(table.get("health", {}), f"{where}.health"),
         **_read(given, readers, where),
     )
     _one_target(environment, where)
     return environment
+
+
+def _health(raw: object, where: str) -> Mapping[str, Mapping[str, Any]]:
+    """Overrides of health checks, by the check's name."""
+    table = _table(raw, where)
+    _known_keys(table, THRESHOLDS, where)
+    return {name: _read(given, _HEALTH, f"{where}.{name}") for name, given in table.items()}
 
 
 def _one_target(environment: Environment, where: str) -> None:

@@ -1,5 +1,6 @@
 """environments.toml: what is read, and the one line an operator gets for each mistake."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,7 +11,17 @@ from hypothesis import strategies as st
 
 from wedsync_db import settings
 from wedsync_db.errors import UsageError
-from wedsync_db.settings import Environment, GuardSettings, LockSettings, load_environment, load_environments
+from wedsync_db.settings import (
+    Environment,
+    GuardSettings,
+    HistorySettings,
+    LockSettings,
+    MaintenanceSettings,
+    RetentionSettings,
+    load_environment,
+    load_environments,
+    load_history,
+)
 
 CHECKOUT = Path(__file__).parents[2]
 SECRET = "hunter2-Tr0ub4dor"
@@ -113,10 +124,53 @@ def test_every_key_can_be_set(file):
     )
 
 
+def test_what_looks_after_a_database_is_set_like_the_rest(tmp_path):
+    file = tmp_path / "environments.toml"
+    file.write_text(
+        "[history]\nurl_env = 'WEDSYNC_HISTORY_URL'\nraw_days = 7\n"
+        "[environments.demo]\nembedded_major = 18\n"
+        "[environments.demo.maintenance]\nbudget_minutes = 5\n[environments.demo.retention]\nkeep_days = 3\n"
+        "[environments.demo.health.connections]\ndegraded = 0.5\n[environments.demo.health.disk_free]\noff = true\n"
+    )
+    demo = load_environment(file, "demo")
+    assert demo.maintenance.budget_minutes == 5
+    assert demo.retention.keep_days == 3
+    assert demo.health == {"connections": {"degraded": 0.5}, "disk_free": {"off": True}}
+    assert load_history(file) == HistorySettings(None, None, "WEDSYNC_HISTORY_URL", raw_days=7)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[history]\nurl_env = 'X'\ndatabase = 'h'\n", "history has both a server of ours and url_env"),
+        ("[history]\nkeep = 1\n", "history: unknown key 'keep'"),
+        ("[history]\nurl_env = 'postgresql://me:secret@h/d'\n", "holds a password"),
+        (
+            "[environments.demo]\nembedded_major = 18\n[environments.demo.health.conections]\ndegraded = 1\n",
+            "health: unknown key 'conections'; did you mean 'connections'?",
+        ),
+    ],
+)
+def test_bad_settings_of_what_looks_after_a_database(tmp_path, text, said):
+    file = tmp_path / "environments.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        load_environments(file)
+
+
+def test_the_history_store_is_embedded_where_nothing_is_said(tmp_path):
+    file = tmp_path / "environments.toml"
+    file.write_text("")
+    assert load_history(file) == HistorySettings()
+
+
 def test_no_setting_is_without_a_reader():
     assert settings._GUARD.keys() == {f.name for f in fields(GuardSettings)}
     assert settings._LOCKS.keys() == {f.name for f in fields(LockSettings)}
-    read_apart = {"name", "migrations", "guard", "locks"}
+    assert settings._MAINTENANCE.keys() == {f.name for f in fields(MaintenanceSettings)}
+    assert settings._RETENTION.keys() == {f.name for f in fields(RetentionSettings)}
+    assert settings._HISTORY.keys() == {f.name for f in fields(HistorySettings)}
+    read_apart = {"name", "migrations", "guard", "locks", "maintenance", "retention", "health"}
     assert settings._ENVIRONMENT.keys() == {f.name for f in fields(Environment)} - read_apart
 
 

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
-from importlib import resources
-from typing import LiteralString
 
 import psycopg
 from psycopg.rows import class_row
@@ -17,7 +14,7 @@ from psycopg.rows import class_row
 from wedsync_db.errors import Refused
 from wedsync_db.guard.promotion import Trial
 from wedsync_db.model import DeploymentStatus, LedgerEntry, Migration
-from wedsync_db.postgres.queries import query
+from wedsync_db.postgres.queries import numbered_scripts, query
 
 
 def installed_version(connection: psycopg.Connection) -> int:
@@ -36,7 +33,7 @@ def installed_version(connection: psycopg.Connection) -> int:
 
 def known_version() -> int:
     """The number of the newest internal script this program brings."""
-    return max(number for number, _ in _scripts())
+    return max(number for number, _ in numbered_scripts("internal"))
 
 
 def require_known(connection: psycopg.Connection) -> int:
@@ -62,7 +59,7 @@ def install(connection: psycopg.Connection) -> None:
     """
     with _may_create(), connection.transaction():
         version = require_known(connection)
-        for number, text in _scripts():
+        for number, text in numbered_scripts("internal"):
             if number > version:
                 connection.execute(text, prepare=False)
                 connection.execute(query("ledger", "record_version"), [number])
@@ -109,13 +106,6 @@ def record(connection: psycopg.Connection, migrations: Sequence[Migration], depl
 def forget(connection: psycopg.Connection, migration_id: str) -> bool:
     """Take a migration out of the ledger, in the revert's transaction; False where it was not in it."""
     return connection.execute(query("ledger", "forget"), [migration_id]).rowcount == 1
-
-
-@cache
-def _scripts() -> tuple[tuple[int, LiteralString], ...]:
-    folder = resources.files("wedsync_db") / "sql" / "internal"
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    return tuple((int(f.name.split("_")[0]), f.read_text(encoding="utf-8")) for f in files)
 
 
 @contextmanager

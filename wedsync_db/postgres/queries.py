@@ -26,3 +26,12 @@ def _file(file: str) -> dict[str, LiteralString]:
     parts = _NAME.split(text)[1:]
     # the text comes from our own package, never from outside: that is what LiteralString stands for
     return {name: cast("LiteralString", body.strip()) for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+@cache
+def numbered_scripts(folder: str) -> tuple[tuple[int, LiteralString], ...]:
+    """The scripts wedsync_db/sql/<folder>/NNNN_name.sql with their numbers, in order."""
+    files = sorted((resources.files("wedsync_db") / "sql" / folder).iterdir(), key=lambda file: file.name)
+    return tuple(
+        (int(file.name.split("_")[0]), file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".sql")
+    )

@@ -1,0 +1,1 @@
+"""Look at a database: collect, health, alerts. Reads only."""
