@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.applying import migration, proof
 from wedsync_db.migrate.apply import groups
+from wedsync_db.migrate.groups import as_held
 from wedsync_db.model import Plan
 
 TABLE = "create table t (id int primary key);"
@@ -44,6 +47,20 @@ def test_the_rehearsed_hold_of_the_whole_run_has_to_fit_the_budget(seconds, toge
 def test_what_locks_nothing_that_was_there_may_take_its_time():
     proofs = (proof("0001_m", seconds=100.0), proof("0002_m", seconds=100.0))
     assert len(groups(planned(True, True), proofs, "deployment", 10.0)) == 1
+
+
+@pytest.mark.parametrize(("atomic", "held"), [("deployment", [8.0, 8.0]), ("migration", [5.0, 3.0])])
+def test_locks_are_held_from_the_begin_of_their_transaction_to_its_end(atomic, held):
+    """They are taken before its first statement: whoever reads waits for what comes before the ALTER TABLE, too."""
+    short = (replace(proof("0001_m", LOCK), seconds_up=5.0), replace(proof("0002_m", LOCK), seconds_up=3.0))
+    seconds = [lock.seconds for p in as_held(planned(True, True), short, atomic, 10.0) for lock in p.locks]
+    assert seconds == held
+
+
+def test_a_statement_outside_of_a_transaction_holds_its_lock_while_it_runs():
+    alone = replace(proof("0001_m", LOCK, seconds=0.5), seconds_up=5.0)
+    (after,) = as_held(planned(False), (alone,), "deployment", 10.0)
+    assert [lock.seconds for lock in after.locks] == [0.5]
 
 
 def test_a_run_that_would_fill_the_lock_table_is_cut():

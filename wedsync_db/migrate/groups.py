@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
-from wedsync_db.model import Migration, MigrationProof, Plan
+from wedsync_db.model import HeldLock, Migration, MigrationProof, Plan
 
 Group = tuple[Migration, ...]
 
@@ -32,6 +33,24 @@ def hold_seconds(group: Group, proofs: Mapping[str, MigrationProof]) -> float:
     """How long locks on what is there before would be held if these committed together: all of it, or nothing."""
     known = [proofs[m.id] for m in group if m.id in proofs]
     return sum(p.seconds_up for p in known) if any(p.locks for p in known) else 0.0
+
+
+def as_held(
+    plan: Plan, proofs: Sequence[MigrationProof], atomic: str, hold_budget: float
+) -> tuple[MigrationProof, ...]:
+    """The proofs with their locks held as on the target: taken before a transaction's first statement, until COMMIT."""
+    by_id = {p.migration: p for p in proofs}
+    held = {
+        m.id: hold_seconds(group, by_id)
+        for group in groups(plan, proofs, atomic, hold_budget)
+        for m in group
+        if m.transactional
+    }
+    return tuple(replace(p, locks=_for_at_least(held.get(p.migration, 0.0), p.locks)) for p in proofs)
+
+
+def _for_at_least(seconds: float, locks: Sequence[HeldLock]) -> tuple[HeldLock, ...]:
+    return tuple(replace(lock, seconds=max(lock.seconds, seconds)) for lock in locks)
 
 
 def _groups(pending: Group, proofs: Mapping[str, MigrationProof], atomic: str, hold_budget: float) -> Iterator[Group]:

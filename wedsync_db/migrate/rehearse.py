@@ -18,6 +18,7 @@ from wedsync_db.errors import Inconclusive, MigrationFailed, RehearsalFailed
 from wedsync_db.migrate import apply, journal, ledger
 from wedsync_db.migrate.copies import Copy, copies
 from wedsync_db.migrate.explain import describe
+from wedsync_db.migrate.groups import as_held
 from wedsync_db.migrate.licence import require_licences
 from wedsync_db.migrate.updown import Proven, failed, prove_each
 from wedsync_db.model import Backup, Change, Fingerprint, Licence, MigrationProof, Plan, Rehearsal
@@ -98,7 +99,7 @@ def rehearse(  # noqa: PLR0913 - what, on which copy, with whose rights and poli
         server_version=version,
         fingerprint_before=before.digest,
         expected=before.change_to(after),
-        proofs=proofs,
+        proofs=as_held(plan, proofs, atomic, locks.hold_budget_seconds),
         statements=tuple(s for p in proven for s in p.statements),
         seconds=(clock() - started).total_seconds(),
         complete=backup is not None and same_major,
