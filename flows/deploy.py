@@ -10,7 +10,7 @@ from tasks.approve import approved
 from tasks.backup import take_backup
 from tasks.guard import ask_guard
 from tasks.migrate import close, migrate, open_deployment, verify
-from tasks.names import EnvironmentName
+from tasks.names import EnvironmentName, Override
 from tasks.plan import is_still_true, read_plan
 from tasks.recover import recover, recover_afterwards
 from tasks.rehearse import rehearse
@@ -36,7 +36,7 @@ def _run_name() -> str:
     on_cancellation=[recover_afterwards],
 )
 @named_ends
-def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[str, ...] = ()) -> State[object]:
+def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[Override, ...] = ()) -> State[object]:
     """Bring an environment's database to the newest migration, or leave it as it was.
 
     A fresh backup is restored into a scratch server, which proves the backup; on copies of it every pending migration

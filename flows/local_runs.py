@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from wedsync_db.cli.answer import Answer
-from wedsync_db.errors import Inconclusive, Unreachable, UsageError, WedsyncError
+from wedsync_db.errors import Inconclusive, Refused, Unreachable, UsageError, WedsyncError
+from wedsync_db.guard.decide import parse_overrides
 from wedsync_db.installation import Installation
 from wedsync_db.postgres.session import session
 from wedsync_db.report.errors import unexpected
@@ -24,6 +25,7 @@ _SETTINGS = {
     "PREFECT_CLI_PROMPT": "false",
     "DO_NOT_TRACK": "1",
 }
+NOT_LET_IN = (401, 403)  # of a Prefect server, or of what stands before it
 _LOST = "`status` says where the deployment stands; `recover` finishes or undoes what was left."
 
 
@@ -31,8 +33,9 @@ def deploy(arguments: argparse.Namespace, installation: Installation) -> Answer:
     """Run the deployment flow here, against the Prefect server that is configured or a temporary one; or remotely.
 
     Raises:
-        UsageError: a key, which only a remote run has.
+        UsageError: an override that is not right, or a key, which only a remote run has.
     """
+    parse_overrides(arguments.override)  # before anything is started for it
     if arguments.remote:
         from flows.remote_runs import deploy_remotely
 
@@ -61,6 +64,7 @@ def run(call: Callable[[], Any]) -> Answer:
     Raises:
         WedsyncError: what the flow ended with, or that it ended by something else.
         Inconclusive: Prefect lost the run.
+        Refused: the Prefect server lets nobody in without a password, and ours is not the one.
         Unreachable: the Prefect API that is configured does not answer.
     """
     from prefect import tags
@@ -69,6 +73,7 @@ def run(call: Callable[[], Any]) -> Answer:
     # joining the heartbeat's thread costs each run a second, and nobody watches a run of the command line for it
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags("wedsync-db"):
         _start_api()
+        _require_to_be_let_in()
         state = _end_of(call)
     result = state.result(raise_on_failure=False)
     if isinstance(result, WedsyncError):
@@ -87,6 +92,33 @@ def _start_api() -> None:
         get_client(sync_client=True)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _require_to_be_let_in() -> None:
+    """Ask before the run begins: turned away later, nobody could tell that nothing was touched.
+
+    What else may be wrong with the server the run itself finds out, and says.
+    """
+    import httpx
+    from prefect.client.orchestration import get_client
+
+    try:
+        with get_client(sync_client=True) as client:
+            client.hello()
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code in NOT_LET_IN:
+            raise not_let_in() from None
+    except (httpx.HTTPError, RuntimeError):
+        return
+
+
+def not_let_in() -> Refused:
+    """What somebody learns whom the Prefect server turned away."""
+    return Refused(
+        "the Prefect server lets nobody in without its password",
+        hint="Set PREFECT_API_AUTH_STRING to what the server has as PREFECT_SERVER_API_AUTH_STRING (user:password). "
+        "Nothing was touched.",
+    )
 
 
 def _end_of(call: Callable[[], Any]) -> Any:

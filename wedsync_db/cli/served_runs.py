@@ -7,11 +7,13 @@ cancels them before it stops, and settles those that an `up` which was killed le
 from __future__ import annotations
 
 import argparse
+import base64
 import json
+import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,10 +21,10 @@ from typing import Any
 
 from wedsync_db.cli.changing import recover
 from wedsync_db.cli.terminal import say
-from wedsync_db.errors import TargetHeld, WedsyncError
+from wedsync_db.errors import TargetHeld, UsageError, WedsyncError
 from wedsync_db.installation import Installation
 from wedsync_db.postgres.locks import announce
-from wedsync_db.redact import redact
+from wedsync_db.redact import redact, register_secret
 from wedsync_db.report.errors import error_text
 
 _UNDER_WAY = ("PENDING", "RUNNING", "PAUSED", "CANCELLING")
@@ -30,6 +32,8 @@ _CANCEL_SECONDS = 60.0  # Prefect kills a run 30 s after it was told to end, and
 _POLL_SECONDS = 0.5
 _REPLY_SECONDS = 10.0
 _ATTEMPTS = 5
+_PASSWORD = "PREFECT_API_AUTH_STRING"  # noqa: S105 the variables' names, not what they hold
+_PASSWORD_OF_SERVER = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,23 @@ class Run:
     id: str
     name: str
     environment: str | None
+
+
+def let_in(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that let every program `up` starts in, where its server asks for a password.
+
+    Raises:
+        UsageError: the programs would be given another password than the server wants.
+    """
+    wanted, given = environ.get(_PASSWORD_OF_SERVER), environ.get(_PASSWORD)
+    for secret in (wanted, given):
+        register_secret((secret or "").partition(":")[2])  # user:password
+    if wanted and given and wanted != given:
+        raise UsageError(
+            f"{_PASSWORD} and {_PASSWORD_OF_SERVER} are not the same",
+            hint=f"Set {_PASSWORD_OF_SERVER} alone: what `up` starts is let in with it.",
+        )
+    return {_PASSWORD: wanted} if wanted else {}
 
 
 def under_way(api: str, pool: str) -> tuple[Run, ...]:
@@ -125,7 +146,7 @@ def _tell(api: str, run: Run, state: str, message: str) -> None:
 def _post(url: str, body: object) -> Any:
     """Ask, and ask again while the server's SQLite is locked, which it says with 503."""
     request = urllib.request.Request(  # noqa: S310 our own server on loopback
-        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        url, json.dumps(body).encode(), {"Content-Type": "application/json", **_authorization(os.environ)}
     )
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -137,3 +158,9 @@ def _post(url: str, body: object) -> Any:
             error.close()
             time.sleep(_POLL_SECONDS)
     raise AssertionError  # the last attempt returned or raised
+
+
+def _authorization(environ: Mapping[str, str]) -> dict[str, str]:
+    """The header by which a server that asks for a password knows us."""
+    password = environ.get(_PASSWORD_OF_SERVER) or environ.get(_PASSWORD)
+    return {"Authorization": f"Basic {base64.b64encode(password.encode()).decode()}"} if password else {}

@@ -39,12 +39,14 @@ def up(arguments: argparse.Namespace, installation: Installation) -> Answer:
 
     Raises:
         Refused: the port is in use, or this installation is served already.
+        UsageError: the server would not let in what is started here.
         WedsyncError: a part does not start or ends by itself; says which log tells why.
     """
     home, checkout = installation.home.ensure(), installation.checkout
     address = f"http://{_LOOPBACK}:{arguments.port}"
     api = f"{address}/api"
     environ = {**os.environ, "PREFECT_HOME": str(home.prefect), "PREFECT_API_URL": api, **_QUIET}
+    environ |= served_runs.let_in(environ)
     with _interruptible(), _the_only_one(home, address) as only, ExitStack() as stack:
         _require_free(arguments.port)
         for major in _majors(installation):
