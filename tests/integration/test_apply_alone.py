@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.applying import QUICK, Target
 from tests.support.majors import every_major
 from wedsync_db.errors import Displaced, MigrationFailed, PersonNeeded, VerifyFailed
 from wedsync_db.migrate import journal
+from wedsync_db.migrate.execute import _NoWatch
 from wedsync_db.migrate.files import read_migrations
 from wedsync_db.postgres.locks import target_lock
 from wedsync_db.postgres.session import session
@@ -237,26 +239,35 @@ def test_a_statement_that_may_run_in_a_transaction_is_never_in_doubt(target, add
 
 
 # -- how it runs -------------------------------------------------------------------------------------------------------
+class Meeting(_NoWatch):
+    """Somebody who begins to write just when a statement starts, and commits after `seconds`."""
+
+    def __init__(self, stack: ExitStack, address, seconds: float) -> None:
+        self.stack, self.address, self.seconds = stack, address, seconds
+
+    def before(self, migration_id, index, statement):
+        writer = self.stack.enter_context(session(self.address, "writer", autocommit=False))
+        writer.execute("update t set n = n")
+        timer = threading.Timer(self.seconds, writer.commit)
+        timer.start()
+        self.stack.callback(timer.join)
+
+
 @every_major
 def test_a_build_waits_for_others_longer_than_lock_timeout(target, address):
     target.write("0001_x", f"{ALONE}{UNIQUE};")
-    with session(address, "writer", autocommit=False) as writer:
-        writer.execute("update t set n = n")
-        timer = threading.Timer(0.4, writer.commit)
-        timer.start()
-        done = target.apply(locks=replace(QUICK, lock_timeout_ms=20))
-        timer.join()
+    with ExitStack() as stack:
+        done = target.apply(locks=replace(QUICK, lock_timeout_ms=20), watch=Meeting(stack, address, 0.4))
     assert done.lock_attempts == 1
     assert valid(target) is True
 
 
 def test_a_build_is_bounded_by_the_statement_timeout(target, address):
     target.write("0001_x", f"{ALONE}{UNIQUE};")
-    with session(address, "writer", autocommit=False) as writer:
-        writer.execute("update t set n = n")
-        with pytest.raises(MigrationFailed) as caught:
-            target.apply(locks=replace(QUICK, statement_timeout_ms=200))
+    with ExitStack() as stack, pytest.raises(MigrationFailed) as caught:
+        target.apply(locks=replace(QUICK, statement_timeout_ms=200), watch=Meeting(stack, address, 1.0))
     assert caught.value.sqlstate == "57014"
+    assert valid(target) is False
     target.apply()
     assert valid(target) is True
 

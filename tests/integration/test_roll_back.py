@@ -262,7 +262,10 @@ def test_an_index_that_was_there_before_stays(target):
     as_before(target, done)
 
 
-def test_an_index_that_may_have_been_there_before_stays(target):
+@pytest.mark.parametrize("there", [True, False])
+def test_if_not_exists_takes_back_only_what_it_made(target, there):
+    if there:
+        target.sql("create index made on public.base (name)")
     target.add(
         "0001_x",
         CONCURRENT.replace("concurrently", "concurrently if not exists")
@@ -270,9 +273,19 @@ def test_an_index_that_may_have_been_there_before_stays(target):
         APART,
     )
     target.deploy_failing()
+    done = undo(target)
+    assert ("public.made" in done.message) is not there
+    as_before(target, done)
+
+
+def test_what_an_earlier_version_did_not_note_stays(target):
+    target.add("0001_x", CONCURRENT + "create unique index concurrently twice on public.base (name);", APART)
+    target.deploy_failing()
+    target.sql("update wedsync_db.step set there_before = null")
     with pytest.raises(PersonNeeded) as caught:
         undo(target)
     assert "unless it was there before" in caught.value.at_risk[0]
+    assert target.sql("select to_regclass('public.made') is not null") == [(True,)]
 
 
 def test_a_committed_statement_of_a_half_done_file_needs_a_person(target):

@@ -59,6 +59,12 @@ _BACK_OFF_SECONDS = (0.1, 5.0)  # first and longest pause between the tries that
 _SAY_SECONDS = 1.0
 _NAMED_BLOCKERS = 3
 
+
+def conflicting(mode: str) -> frozenset[str]:
+    """The lock modes that conflict with one, all as pg_locks names them."""
+    return _CONFLICTS[mode]
+
+
 Say = Callable[[str], None]
 
 

@@ -8,7 +8,7 @@ catalog says what happened, or a person has to.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -18,7 +18,9 @@ from wedsync_db.migrate import journal, reconcile
 from wedsync_db.migrate.closing import record, verify
 from wedsync_db.migrate.execute import run_statement
 from wedsync_db.migrate.explain import describe, place
+from wedsync_db.migrate.reconcile import Tries
 from wedsync_db.migrate.run import Run, fenced, require_ours, reset, retrying
+from wedsync_db.migrate.way import require_way
 from wedsync_db.model import Migration, Statement
 from wedsync_db.postgres.queries import query
 
@@ -63,6 +65,7 @@ def _run(connection: psycopg.Connection, run: Run, migration: Migration, index: 
     if in_doubt and _happened(connection, migration, statement):
         _finish(connection, run, migration, index, "done")
         return 0
+    require_way(connection, run, migration.deploy, statement)
     return retrying(run, lambda: _outside(connection, run, migration, index))
 
 
@@ -75,7 +78,7 @@ def _in_transaction(connection: psycopg.Connection, run: Run, migration: Migrati
 
 
 def _happened(connection: psycopg.Connection, migration: Migration, statement: Statement) -> bool:
-    happened = reconcile.settled(connection, statement)
+    happened = reconcile.settled(connection, statement, _tries(connection, migration, statement))
     if happened is None:
         raise PersonNeeded(
             f"{place(migration.deploy, statement)}: it is not known whether this statement ran before the interruption",
@@ -88,13 +91,15 @@ def _happened(connection: psycopg.Connection, migration: Migration, statement: S
 def _outside(connection: psycopg.Connection, run: Run, migration: Migration, index: int) -> int:
     script, statement = migration.deploy, migration.deploy.statements[index]
     require_ours(connection, run)
-    before = connection.execute(query("reconcile", "started_before"), [migration.id, _sha256(statement)]).fetchone()
-    _start(connection, run, migration, index)
+    _start(connection, run, migration, index, reconcile.there_before(connection, statement))
+    tries = _tries(connection, migration, statement)
+    for line in reconcile.strangers(connection, statement, tries):
+        run.say(line)
     try:
         with _patience(connection, reconcile.waits_aside(statement)):
-            reconcile.clear(connection, script, statement, ours=bool(before and before[0]))
-            run_statement(connection, migration.id, script, index, run.watch)
-        reconcile.require_usable(connection, script, statement)
+            if not reconcile.clear(connection, script, statement, tries):
+                run_statement(connection, migration.id, script, index, run.watch)
+        reconcile.require_done(connection, script, statement, tries)
     except psycopg.Error as error:
         _failed(connection, run, migration, index)
         raise MigrationFailed(f"{place(script, statement)}: {describe(error)}", sqlstate=error.sqlstate) from None
@@ -120,9 +125,22 @@ def _patience(connection: psycopg.Connection, wanted: bool) -> Iterator[None]:
             connection.execute(query("apply", "set_lock_timeout"), before)
 
 
-def _start(connection: psycopg.Connection, run: Run, migration: Migration, index: int) -> None:
-    sha256 = _sha256(migration.deploy.statements[index])
-    journal.start_step(connection, run.deployment, migration.id, direction="deploy", statement=index, sql_sha256=sha256)
+def _tries(connection: psycopg.Connection, migration: Migration, statement: Statement) -> Tries:
+    return Tries(journal.tries(connection, migration.id, "deploy", _sha256(statement)))
+
+
+def _start(
+    connection: psycopg.Connection, run: Run, migration: Migration, index: int, there_before: Sequence[int] = ()
+) -> None:
+    journal.start_step(
+        connection,
+        run.deployment,
+        migration.id,
+        direction="deploy",
+        statement=index,
+        sql_sha256=_sha256(migration.deploy.statements[index]),
+        there_before=there_before,
+    )
 
 
 def _finish(connection: psycopg.Connection, run: Run, migration: Migration, index: int, status: journal.Ended) -> None:

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 
 import psycopg
 
-from wedsync_db.migrate import journal, ledger, reconcile
+from wedsync_db.migrate import detach, journal, ledger, reconcile
 from wedsync_db.migrate.explain import place
+from wedsync_db.migrate.reconcile import Tries
 from wedsync_db.migrate.run import Run, require_ours, reset
 from wedsync_db.model import Migration, Script, Statement, Step
 from wedsync_db.postgres.parse import tree
 from wedsync_db.postgres.queries import query
 
-_LEAVES_NOTHING = frozenset({"VacuumStmt", "ClusterStmt", "VariableSetStmt", "CheckPointStmt"})
+_MAY_COMMIT = frozenset({"CallStmt", "DoStmt"})  # and then fail
+_OF_THE_SESSION = "VariableSetStmt"
+_LEAVES_NOTHING = frozenset({"VacuumStmt", "ClusterStmt", _OF_THE_SESSION, "CheckPointStmt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class _Left:
     script: Script
     statement: Statement
     status: str
+    tries: Tries
 
 
 def clean(connection: psycopg.Connection, run: Run, migrations: Mapping[str, Migration]) -> Cleaned:
@@ -49,11 +53,10 @@ def clean(connection: psycopg.Connection, run: Run, migrations: Mapping[str, Mig
     half = _half_done(connection, run)
     if not half:
         return Cleaned()
-    connection.execute(query("apply", "set_lock_timeout"), ["0"])  # DROP INDEX CONCURRENTLY waits in nobody's way
     indexes: list[str] = []
     risks: list[str] = []
     for step in half:
-        left = _left(step, migrations.get(step.migration))
+        left = _left(connection, step, migrations.get(step.migration))
         if left is None:
             risks.append(
                 f"{step.migration}: statement {(step.statement or 0) + 1} ran, and its file is not there any more"
@@ -61,9 +64,10 @@ def clean(connection: psycopg.Connection, run: Run, migrations: Mapping[str, Mig
             continue
         require_ours(connection, run)
         journal.hold(connection, run.deployment)
-        indexes += _drop_index(connection, left)
-        risks += _kept(left)
-    reset(connection, run.address)
+        _set_as_then(connection, left)
+        indexes += _drop_ours(connection, left)
+        risks += _kept(connection, left)
+        reset(connection, run.address)
     return Cleaned(tuple(indexes), tuple(risks))
 
 
@@ -77,7 +81,7 @@ def _half_done(connection: psycopg.Connection, run: Run) -> list[Step]:
     ]
 
 
-def _left(step: Step, migration: Migration | None) -> _Left | None:
+def _left(connection: psycopg.Connection, step: Step, migration: Migration | None) -> _Left | None:
     """The statement of a step, if the file on disk still has the one that ran."""
     statements = migration.deploy.statements if migration else ()
     if migration is None or step.statement is None or step.statement >= len(statements):
@@ -85,45 +89,62 @@ def _left(step: Step, migration: Migration | None) -> _Left | None:
     statement = statements[step.statement]
     if hashlib.sha256(statement.sql.encode()).hexdigest() != step.sql_sha256:
         return None
-    return _Left(migration.deploy, statement, step.status)
+    tries = journal.tries(connection, step.migration, "deploy", step.sql_sha256, deployment=step.deployment_id)
+    return _Left(migration.deploy, statement, step.status, Tries(tries))
 
 
-def _drop_index(connection: psycopg.Connection, left: _Left) -> Iterator[str]:
-    """Drop the index a statement made: a valid one if it was made here, an invalid one in any case."""
+def _set_as_then(connection: psycopg.Connection, left: _Left) -> None:
+    """The settings the file had made by then, as names are found by search_path; and no lock_timeout for DROP INDEX."""
+    for statement in left.script.statements:
+        if statement.offset < left.statement.offset and statement.kind == _OF_THE_SESSION:
+            connection.execute(statement.sql, prepare=False)
+    connection.execute(query("apply", "set_lock_timeout"), ["0"])  # it waits in nobody's way
+
+
+def _drop_ours(connection: psycopg.Connection, left: _Left) -> Iterator[str]:
+    """Drop the indexes that appeared after this deployment's statement had begun, and tell their names."""
     if left.statement.kind == "ReindexStmt" and left.status != "done":
-        reconcile.clear(connection, left.script, left.statement, ours=True)
+        reconcile.clear(connection, left.script, left.statement, left.tries)
     if left.statement.kind != "IndexStmt":
         return
     index = reconcile.index_of(connection, left.statement)
-    if index is None or not index.of_table:
-        return
-    if not index.usable or (left.status != "failed" and not _maybe_older(left.statement)):
+    if index is not None and index.of_table and left.tries.left(index.oid):
         reconcile.drop(connection, index.name)
         yield index.name
 
 
-def _kept(left: _Left) -> Iterator[str]:
+def _kept(connection: psycopg.Connection, left: _Left) -> Iterator[str]:
     """What stays of a statement, after the indexes are gone."""
     where = f"{place(left.script, left.statement)}: {left.statement.kind}"
     if left.statement.kind in _LEAVES_NOTHING or left.statement.kind == "ReindexStmt":
         return
     if left.statement.kind == "IndexStmt":
-        if left.status != "failed" and (_maybe_older(left.statement) or _unnamed(left.statement)):
+        if left.status != "failed" and (not left.tries.there_before or not _named(left.statement)):
             yield f"{where} made an index, unless it was there before"
         return
-    if left.status == "failed" and not _may_commit(left.statement):
+    if left.status != "done" and reconcile.waits_aside(left.statement):
+        yield from _half_done_concurrently(connection, left)
+        return
+    if left.status == "failed" and left.statement.kind not in _MAY_COMMIT:
         return
     yield f"{where} {'is' if left.status == 'done' else 'may be'} committed"
 
 
-def _may_commit(statement: Statement) -> bool:
-    """Whether it can have left something although it failed: concurrent ones do it in steps, CALL and DO may COMMIT."""
-    return statement.concurrent or statement.kind in {"CallStmt", "DoStmt"}
+def _half_done_concurrently(connection: psycopg.Connection, left: _Left) -> Iterator[str]:
+    """What the catalog shows of a DROP INDEX or DETACH PARTITION that did not come to its end."""
+    where = place(left.script, left.statement)
+    partition = detach.partition_of(connection, left.statement)
+    if partition is not None and partition.pending:
+        if left.tries.left(partition.oid):
+            yield f"{where}: {partition.name} is half detached; {partition.finalize}, then attach it again or go on"
+    elif reconcile.settled(connection, left.statement, left.tries):
+        yield f"{where}: {left.statement.kind} is committed"
+    else:
+        yield from (
+            f"{where}: {name} is half dropped and invalid"
+            for name in reconcile.half_dropped(connection, left.statement)
+        )
 
 
-def _maybe_older(statement: Statement) -> bool:
-    return bool(tree(statement).fields.get("if_not_exists"))
-
-
-def _unnamed(statement: Statement) -> bool:
-    return not tree(statement).fields.get("idxname")
+def _named(statement: Statement) -> bool:
+    return bool(tree(statement).fields.get("idxname"))

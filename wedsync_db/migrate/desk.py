@@ -14,7 +14,7 @@ from wedsync_db.migrate.closing import verify
 from wedsync_db.migrate.copies import Copy
 from wedsync_db.migrate.execute import NO_WATCH, Watch, run_script, run_statement
 from wedsync_db.migrate.explain import describe, label
-from wedsync_db.migrate.reconcile import require_usable
+from wedsync_db.migrate.reconcile import Tries, require_done, there_before
 from wedsync_db.migrate.run import require_open, reset
 from wedsync_db.model import Migration
 from wedsync_db.postgres.queries import query
@@ -48,7 +48,7 @@ def climb(desk: Desk, migration: Migration, watch: Watch = NO_WATCH, clock: Cloc
     """Run deploy.sql and verify.sql as `apply` does, and commit; the seconds from the last statement to the end.
 
     Raises:
-        MigrationFailed: a statement failed, the check says no, or a concurrently built index is not valid.
+        MigrationFailed: a statement failed, the check says no, or the catalog does not show what a statement was to do.
     """
     try:
         return (_together if migration.transactional else _alone)(desk, migration, watch, clock)
@@ -70,8 +70,9 @@ def _alone(desk: Desk, migration: Migration, watch: Watch, clock: Clock) -> floa
     script = migration.deploy
     for index, statement in enumerate(script.statements):
         if statement.concurrent or statement.kind in _MAY_COMMIT or statement.kind == "VariableSetStmt":
+            before = Tries((frozenset(there_before(desk.deployer, statement)),))
             run_statement(desk.deployer, migration.id, script, index, watch)
-            require_usable(desk.deployer, script, statement)
+            require_done(desk.deployer, script, statement, before)
         else:
             with desk.deployer.transaction():
                 run_statement(desk.deployer, migration.id, script, index, watch)

@@ -8,7 +8,7 @@ copied database carry another identity and are inert.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Literal
@@ -152,14 +152,18 @@ def start_step(
     direction: Direction,
     statement: int | None,
     sql_sha256: str,
+    there_before: Sequence[int] = (),
 ) -> None:
     """Note that a statement (by index from 0) or a whole migration (None) is about to run.
+
+    `there_before`: the oids of what stands there already and could be taken for what the statement leaves half done.
 
     Raises:
         Displaced: another runner took over.
     """
     values = {**_key(deployment), "migration": migration, "direction": direction, "statement": statement}
-    done = connection.execute(query("journal", "start_step"), {**values, "sql_sha256": sql_sha256})
+    values |= {"sql_sha256": sql_sha256, "there_before": list(there_before)}
+    done = connection.execute(query("journal", "start_step"), values)
     if done.rowcount != 1:
         raise _displaced(deployment)
 
@@ -176,6 +180,29 @@ def finish_step(
     """Note how a started step ended."""
     values = {"id": deployment.id, "migration": migration, "direction": direction, "statement": statement}
     connection.execute(query("journal", "finish_step"), {**values, "status": status})
+
+
+def tries(
+    connection: psycopg.Connection,
+    migration: str,
+    direction: Direction,
+    sql_sha256: str,
+    *,
+    deployment: str | None = None,
+) -> tuple[frozenset[int], ...]:
+    """For each try of this statement in this database, in that deployment or any: the oids that stood there before."""
+    values = {"migration": migration, "direction": direction, "sql_sha256": sql_sha256, "deployment": deployment}
+    return tuple(frozenset(row[0]) for row in connection.execute(query("journal", "tries"), values))
+
+
+def roll_back(connection: psycopg.Connection, deployment: Deployment) -> None:
+    """Note that this deployment is being rolled back from now on."""
+    connection.execute(query("journal", "roll_back"), _key(deployment))
+
+
+def is_rolling_back(connection: psycopg.Connection, deployment: Deployment) -> bool:
+    """Whether its roll back has begun."""
+    return bool(connection.execute(query("journal", "rolling_back"), [deployment.id]).fetchall()[0][0])
 
 
 def done_steps(

@@ -15,8 +15,10 @@ import psycopg
 from wedsync_db.migrate import at_risk, journal, ledger, reconcile
 from wedsync_db.migrate.execute import run_statement
 from wedsync_db.migrate.explain import place
+from wedsync_db.migrate.reconcile import Tries
 from wedsync_db.migrate.revert import Revert, note
 from wedsync_db.migrate.run import Run, fenced, require_ours, reset, retrying
+from wedsync_db.migrate.way import require_way
 from wedsync_db.model import Statement
 from wedsync_db.postgres import fingerprint
 from wedsync_db.postgres.queries import query
@@ -55,28 +57,45 @@ def _run(connection: psycopg.Connection, run: Run, revert: Revert, index: int, s
     status = _status(connection, run, revert, index)
     if status == "done":
         return
-    if status == "started" and reconcile.settled(connection, statement):
+    tries = _tries(connection, revert, statement)
+    if status == "started" and reconcile.settled(connection, statement, tries):
         _finish(connection, run, revert, index, "done")
         return
-    retrying(run, lambda: _outside(connection, run, revert, index, again=status is not None))
+    require_way(connection, run, revert.script, statement)
+    retrying(run, lambda: _outside(connection, run, revert, index))
 
 
-def _outside(connection: psycopg.Connection, run: Run, revert: Revert, index: int, *, again: bool) -> int:
+def _outside(connection: psycopg.Connection, run: Run, revert: Revert, index: int) -> int:
     require_ours(connection, run)
     statement = revert.script.statements[index]
-    sha256 = hashlib.sha256(statement.sql.encode()).hexdigest()
-    name = revert.migration.id
-    journal.start_step(connection, run.deployment, name, direction="revert", statement=index, sql_sha256=sha256)
+    journal.start_step(
+        connection,
+        run.deployment,
+        revert.migration.id,
+        direction="revert",
+        statement=index,
+        sql_sha256=_sha256(statement),
+        there_before=reconcile.there_before(connection, statement),
+    )
+    tries = _tries(connection, revert, statement)
     try:
-        reconcile.clear(connection, revert.script, statement, ours=again)
-        run_statement(connection, name, revert.script, index)
-        reconcile.require_usable(connection, revert.script, statement)
+        if not reconcile.clear(connection, revert.script, statement, tries):
+            run_statement(connection, revert.migration.id, revert.script, index)
+        reconcile.require_done(connection, revert.script, statement, tries)
     except BaseException:
         with suppress(psycopg.Error):  # where the session is gone the statement stays in doubt, which is the truth
             _finish(connection, run, revert, index, "failed")
         raise
     _finish(connection, run, revert, index, "done")
     return 0
+
+
+def _tries(connection: psycopg.Connection, revert: Revert, statement: Statement) -> Tries:
+    return Tries(journal.tries(connection, revert.migration.id, "revert", _sha256(statement)))
+
+
+def _sha256(statement: Statement) -> str:
+    return hashlib.sha256(statement.sql.encode()).hexdigest()
 
 
 def _status(connection: psycopg.Connection, run: Run, revert: Revert, index: int) -> str | None:

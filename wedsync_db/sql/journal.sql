@@ -64,13 +64,37 @@ select proofs from wedsync_db.deployment where id = %s
 select migrations from wedsync_db.deployment where id = %s
 
 -- name: start_step
--- Before a statement or a migration; a second try starts the same step again. Only under the deployment's epoch.
-insert into wedsync_db.step (deployment_id, migration, direction, statement, status, sql_sha256, epoch)
-select d.id, %(migration)s, %(direction)s, %(statement)s, 'started', %(sql_sha256)s, d.epoch
+-- Before a statement or a migration; a second try starts the same step again, and what stood there before the first
+-- stays noted. Only under the deployment's epoch.
+insert into wedsync_db.step (deployment_id, migration, direction, statement, status, sql_sha256, epoch, there_before)
+select d.id, %(migration)s, %(direction)s, %(statement)s, 'started', %(sql_sha256)s, d.epoch, %(there_before)s::oid[]
 from wedsync_db.deployment as d
 where d.id = %(id)s and d.epoch = %(epoch)s and d.status = 'running'
 on conflict (deployment_id, migration, direction, statement) do update
 set status = 'started', sql_sha256 = excluded.sql_sha256, epoch = excluded.epoch, at = pg_catalog.clock_timestamp()
+
+-- name: tries
+-- What stood there before each try of this very statement in this very database: a copy's oids mean nothing here.
+select s.there_before
+from wedsync_db.step as s
+join wedsync_db.deployment as d on d.id = s.deployment_id
+join pg_catalog.pg_database as p on p.oid = d.database_oid and p.datname = pg_catalog.current_database()
+join pg_catalog.pg_control_system() as c on c.system_identifier::text = d.system_identifier
+where s.migration = %(migration)s and s.direction = %(direction)s and s.statement is not null
+  and s.sql_sha256 = %(sql_sha256)s and s.there_before is not null
+  and s.deployment_id = coalesce(%(deployment)s, s.deployment_id)
+
+-- name: roll_back
+-- Its roll back begins, or goes on.
+update wedsync_db.deployment
+set rolling_back_since = coalesce(rolling_back_since, pg_catalog.clock_timestamp())
+where id = %(id)s and epoch = %(epoch)s and status = 'running'
+
+-- name: rolling_back
+-- Read by way of JSON, as status has to be able to look at a journal that an earlier version made.
+select pg_catalog.to_jsonb(d) ->> 'rolling_back_since' is not null
+from wedsync_db.deployment as d
+where d.id = %s
 
 -- name: finish_step
 -- After it.
