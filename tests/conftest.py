@@ -36,6 +36,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+_SETTINGS = {"max_prepared_transactions": "5"}  # some tests leave one in the way
 _numbers = itertools.count(1)
 
 
@@ -65,7 +66,7 @@ def clusters():
 
         def get(major: int) -> Cluster:
             if major not in started:
-                started[major] = stack.enter_context(scratch(major))
+                started[major] = stack.enter_context(scratch(major, settings=_SETTINGS))
             return started[major]
 
         yield get

@@ -80,3 +80,18 @@ def test_groups_keep_order_lose_nothing_and_never_mix(kinds, atomic):
     found = groups(plan, (), atomic, 10.0)
     assert tuple(m for group in found for m in group) == plan.pending
     assert all(len(group) == 1 or all(m.transactional for m in group) for group in found)
+
+
+@pytest.mark.parametrize(
+    ("adding", "using", "together"),
+    [
+        ("alter type e add value 'new'", "insert into t values ('new')", False),
+        ("alter type e add value 'it''s'", "insert into t values ('it''s')", False),
+        ("alter type e add value 'new'", "insert into t values ('old')", True),
+        ("alter type e rename value 'old' to 'new'", "insert into t values ('new')", True),
+    ],
+)
+def test_a_new_enum_value_is_committed_before_it_is_used(adding, using, together):
+    plan = Plan((migration("0001_m", TABLE), migration("0002_m", adding), migration("0003_m", using)), ())
+    cut = [["0001_m", "0002_m", "0003_m"]] if together else [["0001_m", "0002_m"], ["0003_m"]]
+    assert ids(plan, (), "deployment", 10.0) == cut

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from wedsync_db.model import HeldLock, Migration, MigrationProof, Plan
+from wedsync_db.postgres.parse import tree
 
 Group = tuple[Migration, ...]
 
@@ -23,7 +24,8 @@ def groups(plan: Plan, proofs: Sequence[MigrationProof], atomic: str, hold_budge
     With `atomic` "deployment" a run of transactional migrations is one transaction if the locks, which are taken at its
     start, are held no longer than `hold_budget` seconds by the rehearsal's measure; else each is its own. What was not
     rehearsed counts as nothing. A run that would take more than half of a default server's lock table is cut all the
-    same. A non-transactional migration is always alone.
+    same, and so is one before a migration that names an enum value which another one adds. A non-transactional
+    migration is always alone.
     """
     by_id = {p.migration: p for p in proofs}
     return tuple(_groups(plan.pending, by_id, atomic, hold_budget))
@@ -57,9 +59,31 @@ def _groups(pending: Group, proofs: Mapping[str, MigrationProof], atomic: str, h
     for transactional, run in groupby(pending, key=lambda m: m.transactional):
         members = tuple(run)
         if transactional and atomic == "deployment" and hold_seconds(members, proofs) <= hold_budget:
-            yield from _within_lock_table(members)
+            for part in _between_enum_values(members):
+                yield from _within_lock_table(part)
         else:
             yield from ((m,) for m in members)
+
+
+def _between_enum_values(run: Group) -> Iterator[Group]:
+    """Cut where a migration names a value that one before it adds: PostgreSQL lets it be used only once committed."""
+    start, added = 0, frozenset[str]()
+    for index, migration in enumerate(run):
+        if any(value in text for text in _texts(migration) for value in added):
+            yield run[start:index]
+            start, added = index, frozenset()
+        added |= _new_enum_values(migration)
+    yield run[start:]
+
+
+def _new_enum_values(migration: Migration) -> frozenset[str]:
+    """As they stand in SQL, between quotes; one that is renamed was there before."""
+    trees = (tree(s).fields for s in migration.deploy.statements if s.kind == "AlterEnumStmt")
+    return frozenset("'" + t["newVal"].replace("'", "''") + "'" for t in trees if "newVal" in t and "oldVal" not in t)
+
+
+def _texts(migration: Migration) -> Iterator[str]:
+    return (script.text for script in (migration.deploy, migration.verify) if script)
 
 
 def _within_lock_table(run: Group) -> Iterator[Group]:

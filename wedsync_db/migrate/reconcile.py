@@ -120,10 +120,11 @@ def strangers(connection: psycopg.Connection, statement: Statement, tries: Tries
     """One line for each invalid index that was there before a REINDEX, which leaves it as it is."""
     if statement.kind != "ReindexStmt":
         return ()
-    found = (i for i in invalid(connection, statement) if i.leftover and tries.found(i.oid))
+    skips = tree(statement).fields["kind"] == "REINDEX_OBJECT_TABLE"  # CONCURRENTLY: it only warns of them
+    found = (i for i in invalid(connection, statement) if (i.leftover or skips) and tries.found(i.oid))
     return tuple(
-        f"invalid index {i.name} stays: another REINDEX CONCURRENTLY left it, and every write pays for it;"
-        f" look whose it is, then: drop index concurrently {i.name}"
+        f"invalid index {i.name} was there before and stays: no query uses it, every write pays for it; look whose"
+        f" it is, then: drop index concurrently {i.name}"
         for i in found
     )
 

@@ -65,7 +65,7 @@ where p.oid = pg_catalog.to_regclass(%(table)s)
 -- name: in_the_way
 -- Whom a CONCURRENTLY of these relations would wait for now: who holds such a lock on them, or, where it waits for
 -- snapshots, has an old one of this database. Autovacuum gives way, and lazy VACUUM is not waited for. A prepared
--- transaction has no process, and its locks bear its xid.
+-- transaction has no process; which of its locks are its own, the one on its xid tells.
 with recursive named as (
     select coalesce(i.indrelid, w.oid) as oid
     from (select pg_catalog.to_regclass(r)::oid from unnest(%(relations)s::text[]) as r) as w (oid)
@@ -98,5 +98,9 @@ union all
 select
     'prepared', x.gid, x.owner::text, '', 'prepared', extract(epoch from x.prepared)::double precision
 from pg_catalog.pg_prepared_xacts as x
-where '-1/' || x.transaction::text in (select h.virtualtransaction from holders as h)
+where exists (
+    select from holders as h
+    join pg_catalog.pg_locks as own on own.virtualtransaction = h.virtualtransaction and own.pid is null
+    where h.pid is null and own.locktype = 'transactionid' and own.transactionid = x.transaction
+)
 order by 6 nulls last, 2
