@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec
@@ -75,4 +76,6 @@ def named_ends(flow: Callable[P, State[object]]) -> Callable[P, State[object]]:
             publish(f"result-{environment}", failure_markdown(environment, ours), "Why it stopped")
             return Failed(name=type(ours).__name__, message=ours.message, data=ours)
 
+    # Prefect would look for the names in the flow's annotations here, and not where the flow was written
+    run.__signature__ = inspect.signature(flow, eval_str=True)  # type: ignore[attr-defined]
     return run
