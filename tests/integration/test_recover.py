@@ -10,7 +10,8 @@ from tests.support.deployed import QUICK, Deployed
 from tests.support.majors import every_major
 from wedsync_db.errors import Displaced, MigrationFailed, PersonNeeded, TargetHeld
 from wedsync_db.migrate import journal
-from wedsync_db.migrate.recover import Recovery, recover, what_if_cancelled
+from wedsync_db.migrate.foretell import what_if_cancelled
+from wedsync_db.migrate.recover import Recovery, recover
 from wedsync_db.model import DeploymentStatus, Licence
 from wedsync_db.postgres.locks import target_lock
 from wedsync_db.postgres.session import session
@@ -31,7 +32,7 @@ def again(target: Deployed, **more) -> tuple[Recovery, ...]:
 
 def foretold(target: Deployed) -> str:
     with session(target.address, "test") as connection:
-        return what_if_cancelled(connection)
+        return what_if_cancelled(connection, target.migrations)
 
 
 def test_an_empty_database_has_nothing_to_recover(target):
@@ -106,6 +107,39 @@ def test_what_is_not_proven_is_foretold(target):
     assert "a person would have to decide about 0001_t1" in foretold(target)
 
 
+def test_statements_outside_transactions_are_foretold(target):
+    target.add("0004_x", "-- transaction: none\ncreate index concurrently t1_x on public.t1 (id);\nselect 1 / 0;")
+    target.deploy_failing()
+    assert "1 statement of 0004_x ran outside a transaction; recover would take away what is left" in foretold(target)
+    target.sql("update wedsync_db.step set statement = 1, status = 'done' where statement is not null")
+    assert "a person would have to decide about 0004_x/deploy.sql:3:1 (SelectStmt)" in foretold(target)
+    (target.folder / "0004_x" / "deploy.sql").write_text("select 1;")
+    assert "a person would have to decide about 0004_x, whose file is not there" in foretold(target)
+
+
+def test_a_roll_back_under_way_is_foretold(target):
+    target.deploy(only=2)
+    with session(target.address, "reader", autocommit=False) as reader:
+        reader.execute("select from public.t1")
+        with pytest.raises(PersonNeeded):
+            again(target)
+    assert "its roll back is under way (0002_t2 reverted); a cancel leaves it to recover" in foretold(target)
+    again(target)
+    assert "nothing to cancel" in foretold(target)
+
+
+def test_what_an_earlier_version_began_is_recovered_and_foretold(target):
+    target.deploy(only=2)
+    target.sql(
+        "alter table wedsync_db.step drop column there_before;"
+        "alter table wedsync_db.deployment drop column rolling_back_since; drop table wedsync_db.decision;"
+        "delete from wedsync_db.version where number > 2"
+    )
+    assert "2 of 3 migrations are committed" in foretold(target)
+    assert again(target)[0].ended is DeploymentStatus.ROLLED_BACK
+    assert target.applied() == []
+
+
 def test_a_living_runner_holds_the_target(target):
     target.deploy(only=1)
     with target_lock(target.address, "deployment", wait_seconds=0, say=print):
@@ -162,6 +196,7 @@ def test_an_interrupted_revert_of_an_operator_is_closed(target):
 
         target.deployment = _begin(connection)
     target.sql("create table public.theirs (id int)")
+    assert "a person's revert or repair; what it has committed stays" in foretold(target)
     (done,) = again(target)
     assert done.ended is DeploymentStatus.DONE
     assert target.applied() == ["0001_t1", "0002_t2", "0003_t3"]

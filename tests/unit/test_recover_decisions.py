@@ -7,7 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wedsync_db.migrate.recover import foretell, unwound
+from wedsync_db.migrate.foretell import HalfDone, UnderWay, foretell
+from wedsync_db.migrate.recover import unwound
 from wedsync_db.model import Fingerprint, Licence, MigrationProof
 
 catalogs = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.sampled_from(["1", "2"]))
@@ -35,8 +36,27 @@ def proof(licence: Licence) -> MigrationProof:
 
 def test_what_is_foretold():
     exact, weaker = {"1": proof(Licence.EXACT)}, {"1": proof(Licence.WEAKER)}
-    assert "loses nothing" in foretell(["1", "2"], [], exact)
-    assert "finish" in foretell(["1"], ["1"], weaker)
-    assert "1 of 2 migrations are committed; recover would revert" in foretell(["1", "2"], ["1"], exact)
-    assert "a person would have to decide about 1" in foretell(["1", "2"], ["1"], weaker)
-    assert "a person would have to decide about 1" in foretell(["1", "2"], ["1"], {})
+    assert "loses nothing" in foretell(UnderWay(["1", "2"], [], exact))
+    assert "finish" in foretell(UnderWay(["1"], ["1"], weaker))
+    assert "1 of 2 migrations are committed; recover would revert" in foretell(UnderWay(["1", "2"], ["1"], exact))
+    assert "a person would have to decide about 1" in foretell(UnderWay(["1", "2"], ["1"], weaker))
+    assert "a person would have to decide about 1" in foretell(UnderWay(["1", "2"], ["1"], {}))
+
+
+def test_what_ran_outside_a_transaction_is_never_called_nothing():
+    index = UnderWay(["1", "2"], ["1"], {"1": proof(Licence.EXACT)}, (HalfDone("2", 1),))
+    assert foretell(index) == (
+        "1 statement of 2 ran outside a transaction; recover would take away what is left of them; "
+        "1 of 2 migrations are committed; recover would revert them, unless something written since would be lost"
+    )
+    alone = UnderWay(["1"], [], {}, (HalfDone("1", 2, ("1/deploy.sql:3:1",)),))
+    assert foretell(alone) == (
+        "2 statements of 1 ran outside a transaction, and a person would have to decide about 1/deploy.sql:3:1"
+    )
+    assert "loses nothing" not in foretell(alone)
+
+
+def test_a_roll_back_under_way_is_said_first():
+    assert foretell(UnderWay(["1"], [], {}, rolling_back=True, reverted=["1"])) == (
+        "its roll back is under way (1 reverted); a cancel leaves it to recover; nothing is committed"
+    )

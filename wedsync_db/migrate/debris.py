@@ -71,6 +71,18 @@ def clean(connection: psycopg.Connection, run: Run, migrations: Mapping[str, Mig
     return Cleaned(tuple(indexes), tuple(risks))
 
 
+def needs_person(statement: Statement, status: str) -> bool:
+    """Whether a statement with that status in the journal may have left what only a person can take back. Pure.
+
+    Of a DROP INDEX or DETACH PARTITION that is under way nobody knows before the catalog is asked: it counts.
+    """
+    if statement.kind in _LEAVES_NOTHING or statement.kind == "ReindexStmt":
+        return False
+    if statement.kind == "IndexStmt":
+        return status != "failed" and not _named(statement)
+    return status != "failed" or statement.concurrent or statement.kind in _MAY_COMMIT
+
+
 def _half_done(connection: psycopg.Connection, run: Run) -> list[Step]:
     """The steps of files that are neither applied nor reverted, newest first."""
     steps = journal.steps(connection, run.deployment.id)

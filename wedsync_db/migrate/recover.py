@@ -8,7 +8,7 @@ of roll_back.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from wedsync_db.migrate import journal, ledger
 from wedsync_db.migrate.acquire import Say
 from wedsync_db.migrate.deployment import runner_name
 from wedsync_db.migrate.roll_back import roll_back
-from wedsync_db.model import Change, Deployment, DeploymentStatus, Fingerprint, Licence, Migration, MigrationProof
+from wedsync_db.model import Change, Deployment, DeploymentStatus, Fingerprint, Migration, MigrationProof
 from wedsync_db.postgres import fingerprint
 from wedsync_db.postgres.locks import target_lock
 from wedsync_db.postgres.session import Address, session
@@ -59,30 +59,6 @@ def recover(
         )
 
 
-def what_if_cancelled(connection: psycopg.Connection) -> str:
-    """What `recover` would make of the deployment that is under way now, if its runner ended here. Only reads."""
-    found = journal.unfinished(connection)
-    if not found:
-        return "no deployment is under way: there is nothing to cancel"
-    deployment = found[0]
-    planned, applied = journal.migrations(connection, deployment.id), _applied(connection, deployment)
-    proofs = {p.migration: p for p in journal.proofs(connection, deployment.id)}
-    return f"deployment {deployment.id}: {foretell(planned, applied, proofs)}"
-
-
-def foretell(planned: Sequence[str], applied: Sequence[str], proofs: Mapping[str, MigrationProof]) -> str:
-    """The end of a deployment that is interrupted now, from its plan, what is committed of it, and what was proven."""
-    if not applied:
-        return "nothing is committed yet; a cancel takes the open transaction back and loses nothing"
-    if set(planned) <= set(applied):
-        return "everything is committed; recover would verify and finish it"
-    count = f"{len(applied)} of {len(planned)} migrations are committed"
-    unproven = [m for m in applied if m not in proofs or proofs[m].licence is not Licence.EXACT]
-    if unproven:
-        return f"{count}, and a person would have to decide about {', '.join(unproven)}: no exact revert is proven"
-    return f"{count}; recover would revert them, unless something written since would be lost"
-
-
 def unwound(now: Fingerprint, changes: Sequence[Change]) -> Fingerprint | None:
     """The catalog as it was before these changes, made in this order; None when it is not as they left it."""
     objects = dict(now.objects)
@@ -113,6 +89,7 @@ def _recover(
     age = (now - deployment.started_at).total_seconds()
     say(f"deployment {deployment.id} of {deployment.runner}, begun {age:.0f} s ago, was interrupted")
     with session(address, "recover") as connection:
+        ledger.install(connection)  # an earlier version may have begun it
         journal.end_backend(connection, deployment)
         ours = journal.raise_epoch(connection, deployment, runner=runner_name())
         proofs = journal.proofs(connection, ours.id)

@@ -93,6 +93,7 @@ def _require_licences(plan: Sequence[Migration], proofs: Mapping[str, MigrationP
 
 def _begin(connection: psycopg.Connection) -> Deployment:
     """A deployment without a plan: what fences the reverts. Should it be interrupted, `recover` just closes it."""
+    ledger.install(connection)  # an earlier version may have deployed here last
     return journal.begin(
         connection,
         plan=Plan((), ()),

@@ -95,6 +95,7 @@ def _climb(ladder: _Ladder) -> RolledBack:
     run = ladder.run
     with session(run.address, "roll-back", statement_timeout_ms=run.settings.statement_timeout_ms) as connection:
         journal.end_backend(connection, run.deployment)
+        journal.roll_back(connection, run.deployment)
         cleaned = debris.clean(connection, run, ladder.migrations)
         _require_licences(connection, ladder, cleaned.at_risk)
         try:

@@ -12,7 +12,7 @@ from wedsync_db.guard.impact import work_planned
 from wedsync_db.guard.questions import Context
 from wedsync_db.home import Home
 from wedsync_db.migrate.deployment import read_plan
-from wedsync_db.migrate.recover import what_if_cancelled
+from wedsync_db.migrate.foretell import what_if_cancelled
 from wedsync_db.model import Finding, Plan
 from wedsync_db.postgres.locks import announced, holder
 from wedsync_db.postgres.session import Address, session
@@ -41,5 +41,5 @@ def status(address: Address, environment: Environment, home: Home, *, clock: Cal
             decide(found, policies(environment.guard)).findings,
             str(held) if held else None,
             str(deploying) if deploying else None,
-            what_if_cancelled(connection),
+            what_if_cancelled(connection, plan.pending),
         )
