@@ -27,7 +27,7 @@ def measure() -> str:
     folder = Path(tempfile.mkdtemp(prefix="wedsync-bench-"))
     folder.chmod(0o711)
     write_settings(folder)
-    with scratch(18) as cluster, database(cluster, "overhead") as address, _prefect_server(folder) as api:
+    with scratch(18) as cluster, database(cluster, "overhead") as address, prefect_server(folder) as api:
         environ = {**os.environ, **environ_of(folder, Home(folder / "home").path, address)}
         environ |= {"PREFECT_API_URL": api, "PREFECT_HOME": str(folder / "prefect"), "DO_NOT_TRACK": "1"}
         runs = []
@@ -97,7 +97,8 @@ print(json.dumps({"flow": time.perf_counter() - begin, "steps": spent[0]}))
 
 
 @contextmanager
-def _prefect_server(folder: Path) -> Iterator[str]:
+def prefect_server(folder: Path) -> Iterator[str]:
+    """A Prefect server of its own in a folder, until the block ends; yields the address of its API."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
