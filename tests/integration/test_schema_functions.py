@@ -28,6 +28,7 @@ def admin(api, clusters, request):
 
 # -- functions ---------------------------------------------------------------------------------------------------------
 PEOPLE, SERVER, BOTH = {"authenticated"}, {"service_role"}, {"authenticated", "service_role"}
+OBSERVERS = {"service_role", "pg_read_all_stats"}
 EXECUTABLE = {
     "app.org_ids": PEOPLE,
     "app.wedding_ids": PEOPLE,
@@ -49,6 +50,21 @@ EXECUTABLE = {
     "ops.wedding_lock": SERVER,
     "ops.override_wedding_lock": SERVER,
     "ops.deploy_window": SERVER,
+    "ops.analyze_table": SERVER,
+    "ops.vacuum_analyze_table": SERVER,
+    "ops.update_table_statistics": SERVER,
+    "ops.get_blocking_tree": OBSERVERS,
+    "ops.get_connection_stats": OBSERVERS,
+    "ops.get_database_size": OBSERVERS,
+    "ops.get_index_usage": OBSERVERS,
+    "ops.get_last_backup_time": OBSERVERS,
+    "ops.get_maintenance_candidates": OBSERVERS,
+    "ops.get_performance_stats": OBSERVERS,
+    "ops.get_replication_status": OBSERVERS,
+    "ops.get_schema_issues": OBSERVERS,
+    "ops.get_slow_queries": OBSERVERS,
+    "ops.get_table_sizes": OBSERVERS,
+    "ops.get_unused_indexes": OBSERVERS,
 }
 GRANTED = f"""
 select p.pronamespace::regnamespace || '.' || p.proname,
@@ -80,7 +96,7 @@ def test_every_function_names_its_schemas_itself(api):
         f"select oid::regprocedure::text from pg_proc where pronamespace::regnamespace::text in {OURS}"
         " and prosrc not in ('range_constructor0', 'range_constructor1', 'range_constructor2', 'range_constructor3',"
         " 'multirange_constructor0', 'multirange_constructor1', 'multirange_constructor2')"
-        " and proconfig is distinct from array['search_path=pg_catalog, pg_temp']"
+        " and (proconfig @> array['search_path=pg_catalog, pg_temp']) is not true"
     )
     assert api.execute(loose).fetchall() == []
 

@@ -12,6 +12,7 @@ SEARCH_PATH = "search_path=pg_catalog, pg_temp"
 
 _USERS = frozenset({"authenticated"})
 _SERVER = frozenset({"service_role"})
+_OBSERVERS = frozenset({"service_role", "pg_read_all_stats"})  # who may see all statistics may ask for them
 _TRIGGER = frozenset[str]()
 
 # what WedSync's migrations make; nobody calls what is a trigger's
@@ -26,15 +27,30 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "api.erase_person(uuid,text,timestamp with time zone)": _SERVER,
     "api.residual_scan(text[])": _SERVER,
     "audit.write()": _TRIGGER,
+    "ops.analyze_table(text,integer)": _SERVER,
     "ops.check_write_gate()": _TRIGGER,
     "ops.clock()": _SERVER,
     "ops.deploy_window(timestamp with time zone,timestamp with time zone)": _SERVER,
+    "ops.get_blocking_tree()": _OBSERVERS,
+    "ops.get_connection_stats()": _OBSERVERS,
+    "ops.get_database_size()": _OBSERVERS,
+    "ops.get_index_usage(integer)": _OBSERVERS,
+    "ops.get_last_backup_time()": _OBSERVERS,
+    "ops.get_maintenance_candidates(integer)": _OBSERVERS,
+    "ops.get_performance_stats()": _OBSERVERS,
+    "ops.get_replication_status()": _OBSERVERS,
+    "ops.get_schema_issues()": _OBSERVERS,
+    "ops.get_slow_queries(integer,double precision,bigint)": _OBSERVERS,
+    "ops.get_table_sizes(integer,boolean)": _OBSERVERS,
+    "ops.get_unused_indexes(interval,bigint,bigint)": _OBSERVERS,
     "ops.keep_at_locked_wedding()": _TRIGGER,
     "ops.keep_invoice_of_locked_wedding()": _TRIGGER,
     "ops.keep_locked_wedding()": _TRIGGER,
     "ops.keep_owner()": _TRIGGER,
     "ops.override_wedding_lock(uuid,text,timestamp with time zone)": _SERVER,
     "ops.set_write_gate(text,text,timestamp with time zone)": _SERVER,
+    "ops.update_table_statistics(integer,integer)": _SERVER,
+    "ops.vacuum_analyze_table(text)": _SERVER,
 }
 
 RULES: Mapping[str, Rule] = {
