@@ -17,7 +17,14 @@ from wedsync_db.errors import Refused, Unreachable, WedsyncError
 from wedsync_db.home import Home
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.postgres.cluster import Cluster, embedded, embedded_exists, start, stop
-from wedsync_db.postgres.pg_ctl import _is_somebody_else, answering, cluster_in, last_complaint, socket_folder
+from wedsync_db.postgres.pg_ctl import (
+    _has_ended,
+    _is_somebody_else,
+    answering,
+    cluster_in,
+    last_complaint,
+    socket_folder,
+)
 from wedsync_db.postgres.session import Address, session
 
 USE = """
@@ -212,7 +219,20 @@ def test_a_stale_pid_that_is_somebody_elses_by_now_does_not_matter(made):
         other.wait()
 
 
+def test_a_killed_server_that_nobody_collects_does_not_matter(made):
+    with embedded(made, 18) as cluster:
+        pass
+    ended = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie from here on
+    (cluster.data / "postmaster.pid").write_text(f"{ended.pid}\n{cluster.data}\n0\n5432\n{cluster.socket}\n\n0 0\n")
+    with embedded(made, 18) as again:
+        assert ask(again, "select 1") == 1
+    ended.wait()
+
+
 def test_a_pid_nobody_has_is_left_to_postgresql():
+    for pid in ("not a number", "999999999", "1", str(os.getpid())):
+        assert not _has_ended(pid)
     assert not _is_somebody_else("not a number")
     assert not _is_somebody_else("999999999")
 

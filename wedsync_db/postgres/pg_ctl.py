@@ -246,8 +246,10 @@ def _wait_for_orphans(data: Path) -> None:
             raise Refused(f"processes of a dead server still work in {data}", hint=f"End them: kill {' '.join(pids)}")
         time.sleep(0.05)
     pid_file = data / "postmaster.pid"
-    if pid_file.exists() and _is_somebody_else(pid_file.read_text().split("\n", 1)[0]):
-        pid_file.unlink()
+    if pid_file.exists():
+        pid = pid_file.read_text().split("\n", 1)[0]
+        if _is_somebody_else(pid) or _has_ended(pid):
+            pid_file.unlink()
 
 
 def _processes_in(data: Path) -> list[str]:
@@ -258,6 +260,17 @@ def _processes_in(data: Path) -> list[str]:
 def _is_somebody_else(pid: str) -> bool:
     """Whether a process of this number is there and can be seen to work elsewhere."""
     return _working_folder(pid) is not None
+
+
+def _has_ended(pid: str) -> bool:
+    """Whether a process of this number has ended, and is only not collected yet by whoever has to.
+
+    PostgreSQL takes it for alive, and in a container whose first process collects nobody it stays so for ever.
+    """
+    try:
+        return Path(f"/proc/{int(pid)}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, ValueError):
+        return False
 
 
 def _working_folder(pid: str) -> str | None:
