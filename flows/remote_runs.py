@@ -19,7 +19,7 @@ from wedsync_db.installation import Installation
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.objects import FlowRun
+    from prefect.client.schemas.objects import FlowRun, Log
 
 T = TypeVar("T")
 
@@ -27,6 +27,7 @@ _DEPLOYMENT = "deploy/deploy"
 _POLL_SECONDS = 1.0
 _NOT_TAKEN = (409, 422)  # parameters that do not fit the deployment's form
 _LINES = 200  # what the server gives at once
+_RUNS_LOGGER = "prefect.flow_runs"  # of the run itself: its tasks and its worker have others
 _LAST_LINE = "Finished in state"  # Prefect's own, by the run's process; a killed one does not get there
 _QUIET_SECONDS = 15.0  # without it: after a crash, and while the hook that undoes the rest has still to speak
 _UNCLAIMED_SECONDS = 300.0  # after which a run that no worker takes is called off
@@ -106,7 +107,7 @@ def _nobody_knows(*after: type[WedsyncError]) -> Iterator[None]:
 
 def _followed(client: SyncPrefectClient, run_id: UUID, page: str) -> FlowRun:
     """The run once it has ended and its last lines were told."""
-    told: dict[UUID, str] = {}
+    told: dict[UUID, Log] = {}
     begun = time.monotonic()
     quiet_since, waits = inf, False
     while True:
@@ -127,12 +128,12 @@ def _followed(client: SyncPrefectClient, run_id: UUID, page: str) -> FlowRun:
         time.sleep(_POLL_SECONDS)
 
 
-def _said_all(told: Mapping[UUID, str]) -> bool:
+def _said_all(told: Mapping[UUID, Log]) -> bool:
     """Whether the run's own process has said its last line: lines are sent in their order, so nothing is missing."""
-    return any(message.startswith(_LAST_LINE) for message in told.values())
+    return any(line.name == _RUNS_LOGGER and line.message.startswith(_LAST_LINE) for line in told.values())
 
 
-def _tell(client: SyncPrefectClient, run_id: UUID, told: dict[UUID, str], since: int) -> None:
+def _tell(client: SyncPrefectClient, run_id: UUID, told: dict[UUID, Log], since: int) -> None:
     """Tell the lines from number `since` on that were not told yet, in the order they were written."""
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
     from prefect.client.schemas.sorting import LogSort
@@ -141,7 +142,7 @@ def _tell(client: SyncPrefectClient, run_id: UUID, told: dict[UUID, str], since:
     for offset in range(since, len(told) + _LINES, _LINES):
         for line in client.read_logs(of_run, limit=_LINES, offset=offset, sort=LogSort.TIMESTAMP_ASC):
             if line.id is not None and line.id not in told:
-                told[line.id] = line.message
+                told[line.id] = line
                 say(line.message)
 
 

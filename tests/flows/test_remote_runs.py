@@ -64,8 +64,11 @@ class Server:
         return SimpleNamespace(id=run_id, name="deploy-case", state=state)
 
     def read_logs(self, _filter, limit, offset, sort):
-        found = [SimpleNamespace(id=self._ids.setdefault(m, uuid4()), message=m) for m in self._lines]
-        return found[offset : offset + limit]
+        return [self._line(message) for message in self._lines[offset : offset + limit]]
+
+    def _line(self, message):
+        logger = "prefect.flow_runs" if message == LAST else "prefect.task_runs"
+        return SimpleNamespace(id=self._ids.setdefault(message, uuid4()), message=message, name=logger)
 
     def set_flow_run_state(self, _run, state, *, force):
         self.called_off.append(state.type)
@@ -101,11 +104,11 @@ def deploy(tmp_path) -> Callable[..., object]:
 
 
 def test_lines_that_come_after_the_end_are_told_however_quiet_it_was_before(server, said, deploy):
-    begun = ["one"]
+    begun = ["one", "Finished in state Completed() is what tasks say"]
     quiet = [(Running(), begun)] * 100  # for longer than lines are waited for
     server.answers = [*quiet, (Completed(), begun), (Completed(), begun), (Completed(), [*begun, "two", LAST])]
     assert deploy().data["state"] == "Completed"
-    assert said[1:] == ["one", "two", LAST]
+    assert said[1:] == [*begun, "two", LAST]
 
 
 def test_a_run_that_cannot_say_its_last_line_is_listened_to_for_a_while(server, said, deploy):
