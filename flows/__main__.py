@@ -18,7 +18,8 @@ from wedsync_db.report.errors import unexpected
 # verb → the module that has a function of that name; imported when it is called, so that `status` starts quickly
 _MODULES = {
     **dict.fromkeys(("doctor", "status", "plan", "lint", "rehearse"), "wedsync_db.cli.looking"),
-    **dict.fromkeys(("backup", "backups", "restore"), "wedsync_db.cli.backups"),
+    **dict.fromkeys(("backup", "backups"), "wedsync_db.cli.backups"),
+    "restore": "wedsync_db.cli.restoring",
     **dict.fromkeys(("revert", "recover", "new"), "wedsync_db.cli.changing"),
     "repair": "wedsync_db.cli.repairing",
     "schema": "wedsync_db.cli.schema",

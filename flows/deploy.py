@@ -71,7 +71,7 @@ def _carry_out(environment: EnvironmentName, proof: Proof, overrides: tuple[str,
     """Touch the target: everything or nothing."""
     ask_guard(environment, "migrate", overrides=overrides, proof=proof)
     with held_target(environment) as lock:
-        opened = open_deployment(environment, proof)
+        opened = open_deployment(environment, proof, overrides)
         try:
             applied = migrate(environment, proof, opened, lock.pid, overrides)
             after = verify(environment, proof, opened)

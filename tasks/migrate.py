@@ -5,14 +5,15 @@ from __future__ import annotations
 from tasks.guard import ask_guard
 from tasks.names import EnvironmentName
 from tasks.running import say, step
+from wedsync_db.guard.decide import parse_overrides
 from wedsync_db.installation import this_installation
 from wedsync_db.migrate import deployment
 from wedsync_db.model import Applied, Fingerprint, Opened, Proof
 
 
 @step(name="open deployment", run_name="open-{environment}")
-def open_deployment(environment: EnvironmentName, proof: Proof) -> Opened:
-    """Begin the deployment in the target's journal.
+def open_deployment(environment: EnvironmentName, proof: Proof, overrides: tuple[str, ...] = ()) -> Opened:
+    """Begin the deployment in the target's journal; guards that were overridden are kept there with their reasons.
 
     Raises:
         Refused: the target is not any more what was rehearsed.
@@ -20,7 +21,13 @@ def open_deployment(environment: EnvironmentName, proof: Proof) -> Opened:
     installation = this_installation()
     with installation.target(environment) as address:
         return deployment.open_deployment(
-            address, installation.environment(environment), proof.plan, proof.rehearsal, proof.backup, proof.approval
+            address,
+            installation.environment(environment),
+            proof.plan,
+            proof.rehearsal,
+            proof.backup,
+            proof.approval,
+            parse_overrides(overrides),
         )
 
 

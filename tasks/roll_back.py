@@ -18,7 +18,7 @@ from wedsync_db.report.outcome import outcome_line
 
 
 @step(name="roll back", run_name="roll-back-{environment}")
-def roll_back(environment: EnvironmentName, proof: Proof, opened: Opened, lock_pid: int) -> RolledBack:
+def roll_back(environment: EnvironmentName, proof: Proof, opened: Opened, lock_pid: int, reason: str) -> RolledBack:
     """Take the lowest rung of the ladder that applies: abort, clean up, or proven reverts that lose nothing.
 
     Raises:
@@ -35,6 +35,7 @@ def roll_back(environment: EnvironmentName, proof: Proof, opened: Opened, lock_p
             say=say,
             lock_pid=lock_pid,
             before=opened.before,
+            reason=reason,
         )
 
 
@@ -47,7 +48,7 @@ def roll_back_and_report(
     if isinstance(error, Displaced):
         return _without_our_lock(environment, error)
     try:
-        undone = roll_back(environment, proof, opened, lock_pid)
+        undone = roll_back(environment, proof, opened, lock_pid, problem)
     except PersonNeeded as needed:
         outcome = Outcome(environment, opened.deployment, proof, problem=problem, at_risk=needed.at_risk)
         report(environment, outcome)

@@ -289,6 +289,7 @@ class Manifest:
     database_bytes: int
     seconds: float
     large_objects: int = 0  # how many; their content is proven by the files' checksums only
+    xid: int | None = None  # the oldest transaction its snapshot may not see (64 bits); None: made by an older program
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from wedsync_db.postgres import fingerprint
 from wedsync_db.postgres.locks import announce, target_lock
 from wedsync_db.postgres.session import session
 
+CONFIRMED = ("--confirm", "case", "--reason", "a look at yesterday")
 CLOSED_PORT = "postgresql://nobody:of-nobody@127.0.0.1:1/nothing"
 
 
@@ -321,7 +322,7 @@ def test_backup_of_a_held_target_says_who(case, refused):
 def test_restore_and_compare(case, cli, new_database):
     filled(case)
     assert cli("backup", "case")[0] == 0
-    code, out, _ = cli("restore", "case", "newest", "--database", new_database)
+    code, out, _ = cli("restore", "case", "newest", "--database", new_database, *CONFIRMED)
     assert code == 0
     assert f"restored into {new_database}" in out
     with session(case.admin.with_database(new_database), "test") as connection:
@@ -332,10 +333,10 @@ def test_restore_by_name_never_over_anything(case, answer, refused, new_database
     filled(case)
     _, made = answer("backup", "case")
     name = made["manifest"]["id"]
-    code, data = answer("restore", "case", name, "--database", new_database)
-    assert (code, data) == (0, {"backup": name, "database": new_database})
+    code, data = answer("restore", "case", name, "--database", new_database, *CONFIRMED)
+    assert (code, data["backup"], data["database"]) == (0, name, new_database)
     for existing in (new_database, case.admin.dbname):
-        code, err = refused("restore", "case", name, "--database", existing)
+        code, err = refused("restore", "case", name, "--database", existing, *CONFIRMED)
         assert code == 2
         assert "already" in err
 
@@ -364,7 +365,7 @@ def test_restore_of_a_damaged_backup(case, cli, refused, new_database, damage):
     filled(case)
     assert cli("backup", "case")[0] == 0
     damage(case)
-    code, err = refused("restore", "case", "newest", "--database", new_database)
+    code, err = refused("restore", "case", "newest", "--database", new_database, *CONFIRMED)
     assert code == 1
     assert "is damaged" in err
     assert case.rows(f"select count(*) from pg_database where datname = '{new_database}'") == [(0,)]
@@ -373,7 +374,7 @@ def test_restore_of_a_damaged_backup(case, cli, refused, new_database, damage):
 def test_restore_by_a_role_that_may_not(case, cli, refused):
     filled(case)
     assert cli("backup", "case")[0] == 0
-    code, err = refused("restore", "case", "newest", "--database", f"{case.address.dbname}_x")
+    code, err = refused("restore", "case", "newest", "--database", f"{case.address.dbname}_x", *CONFIRMED)
     assert code == 1
     assert "permission denied" in err
 
@@ -402,7 +403,12 @@ def test_revert_that_loses_needs_a_person_who_types_the_name(case, answer, refus
     assert "--accept-loss case" in err
     code, err = refused("revert", "case", "--to", "0001_base", "--accept-loss", "production")
     assert code == 2
-    assert answer("revert", "case", "--to", "0001_base", "--accept-loss", "case") == (0, {"reverted": ["0002_a"]})
+    code, err = refused("revert", "case", "--to", "0001_base", "--accept-loss", "case")
+    assert (code, "needs a reason" in err) == (2, True)
+    sure = ("--accept-loss", "case", "--reason", "agreed  with\nthe owner")
+    assert answer("revert", "case", "--to", "0001_base", *sure) == (0, {"reverted": ["0002_a"]})
+    found = case.rows("select kind, what, reason, at_risk from wedsync_db.decision order by number")
+    assert found[-1] == ("rung", "reverted to 0001_base", "agreed with the owner", ["0002_a: 1 row in public.a"])
 
 
 def test_revert_to_what_is_not_applied(refused):

@@ -194,7 +194,7 @@ def test_an_interrupted_revert_of_an_operator_is_closed(target):
     with session(target.address, "test") as connection:
         from wedsync_db.migrate.revert_to import _begin
 
-        target.deployment = _begin(connection)
+        target.deployment, _ = _begin(connection)
     target.sql("create table public.theirs (id int)")
     assert "a person's revert or repair; what it has committed stays" in foretold(target)
     (done,) = again(target)

@@ -32,6 +32,7 @@ from wedsync_db.postgres.session import session
 pytestmark = pytest.mark.faults  # each restores a backup into a server of its own
 
 ROOT = Path(__file__).resolve().parents[2]
+APPLY = ("--apply", "case", "--reason", "a mistake")
 TABLES = {"venues": (("id",), VENUE_COLUMNS), "guests": (("nr", "wedding"), GUEST_COLUMNS)}
 
 
@@ -86,7 +87,7 @@ def test_every_lost_value_is_back_and_every_newer_value_kept(case, repair):
     assert shown["person"] == ["public.scribbles: it has no primary key, so that rows cannot be matched"]
     assert "public.untouched" not in shown["tables"]
 
-    code, done = repair("--apply", "case")
+    code, done = repair(*APPLY)
     assert code == 4  # conflicts, and a table without a key, are left to a person
     assert counts(done) == counts(shown) | {"public.staff": {"restored": 3}}
     after = all_rows(case)
@@ -115,7 +116,7 @@ def test_every_lost_value_is_back_and_every_newer_value_kept(case, repair):
     )  # fmt: skip
 
     as_left = contents(case)
-    code, again = repair("--apply", "case")
+    code, again = repair(*APPLY)
     assert code == 4
     assert contents(case) == as_left
     assert lines(again, "restored") == lines(again, "values") == set()
@@ -183,14 +184,14 @@ def test_after_a_revert_refusals_are_told_row_by_row_and_nothing_deleted_by_peop
     with session(case.address, "people") as people:
         people.execute("delete from public.notes where id = %s", (note(5),))  # after the backup, before the mistake
     deploy(case, "0002_mistake", DESTROYS, revert="alter table public.notes add column body text default 'lost';")
-    assert main(["revert", "case", "--to", "0001_base", "--accept-loss", "case"]) == 0
+    assert main(["revert", "case", "--to", "0001_base", "--accept-loss", "case", "--reason", "it was a mistake"]) == 0
     with session(case.address, "people") as people:
         people.execute("update public.notes set body = 'newer' where id = %s", (note(1),))
         people.execute("delete from public.notes where id = %s", (note(2),))
         people.execute("insert into public.numbered (line) values ('newer')")
     capsys.readouterr()
 
-    code, done = repair("--apply", "case", "--tables", "notes,public.numbered")
+    code, done = repair(*APPLY, "--tables", "notes,public.numbered")
     assert code == 4
     assert done["migrations"] == ["0002_mistake", "0002_mistake (reverted)"]
     assert counts(done) == {
@@ -207,7 +208,7 @@ def test_after_a_revert_refusals_are_told_row_by_row_and_nothing_deleted_by_peop
     assert ["WS001" in refusals[0], "WS005" in refusals[1]] == [True, True]
     assert case.rows("insert into public.numbered (line) values ('next') returning id") == [(6,)]
 
-    code, done = repair("--apply", "case", "--tables", "ring_a,ring_b")
+    code, done = repair(*APPLY, "--tables", "ring_a,ring_b")
     assert (code, counts(done)) == (0, {"public.ring_a": {"restored": 2}, "public.ring_b": {"restored": 1}})
     assert case.rows("select * from public.ring_a order by 1") == [(1, None), (2, 1)]
     assert repair("--tables", "ring_a,ring_b")[0] == 0
@@ -267,7 +268,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(case, repair, capsys):
     deploy(case, "0002_mistake", "update public.a set note = ''; update public.b set note = '';")
     with session(case.address, "people") as people:
         people.execute("insert into public.gate values (true)")
-    command = [sys.executable, "-m", "flows", "repair", "case", "--from", "newest", "--apply", "case"]
+    command = [sys.executable, "-m", "flows", "repair", "case", "--from", "newest", *APPLY]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 90
         while not case.rows(ASLEEP):
@@ -278,11 +279,11 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(case, repair, capsys):
     assert case.rows("select a.note, b.note from public.a join public.b using (id) order by id") == [
         ("a", ""), ("b", ""),
     ]  # fmt: skip
-    assert repair("--apply", "case")[0] == 3
+    assert repair(*APPLY)[0] == 3
     assert main(["recover", "case"]) == 0
     capsys.readouterr()
     with session(case.address, "people") as people:
         people.execute("delete from public.gate")
-    code, done = repair("--apply", "case")
+    code, done = repair(*APPLY)
     assert (code, counts(done)) == (0, {"public.b": {"values": 2}})
     assert case.rows("select note from public.b order by id") == [("a",), ("b",)]

@@ -25,7 +25,7 @@ def test_before_it_says_what_would_be_done_and_how():
         "  a person is needed: public.b: it has no primary key",
         "  conflict: public.a (7): note",
         "every row: /reports/x.jsonl",
-        "nothing was written; to do it: --apply demo",
+        "nothing was written; to do it: --apply demo --reason WHY",
     ]
 
 

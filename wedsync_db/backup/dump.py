@@ -24,6 +24,7 @@ from wedsync_db.backup.store import DATA, FINGERPRINT, GLOBALS, ROLES, digest_fi
 from wedsync_db.backup.watch import Copied, Weight, look, require_no_queue, share_copied, weigh
 from wedsync_db.errors import BackupError
 from wedsync_db.model import Backup, Fingerprint, Manifest, RelationContent, ServerFacts
+from wedsync_db.postgres.connect_errors import session_lost
 from wedsync_db.postgres.content import measure_pinned, sequences, tables
 from wedsync_db.postgres.fingerprint import take
 from wedsync_db.postgres.programs import Programs
@@ -74,7 +75,7 @@ def create_backup(  # noqa: PLR0913 - every one but the first three is optional
     Raises:
         BackupError: the role does not see all rows, pg_dump failed, the disk is full, or others queued up behind us.
         Refused: there is no pg_dump for this server here.
-        Unreachable: the server cannot be reached.
+        Unreachable: the server cannot be reached, or was lost.
     """
     started = clock()
     backup_id = f"{started:%Y%m%dT%H%M%SZ}-{token()}"
@@ -95,7 +96,7 @@ def create_backup(  # noqa: PLR0913 - every one but the first three is optional
             sqlstate=error.sqlstate,
         ) from None
     except psycopg.Error as error:
-        raise BackupError(
+        raise session_lost(error) or BackupError(
             f"the backup's queries failed: {error.diag.message_primary or type(error).__name__}",
             sqlstate=error.sqlstate,
         ) from None
@@ -133,7 +134,7 @@ class _Taken:
     program: str
     values: Globals
     sequences: Mapping[str, int]
-    volume: tuple[int, int]  # bytes of the database, number of large objects
+    volume: tuple[int, int, int]  # bytes of the database, number of large objects, oldest transaction it may not see
     relations: tuple[RelationContent, ...]
     fingerprint: Fingerprint
 
@@ -254,6 +255,7 @@ def _finish(run: _Run, taken: _Taken, environment: str, started: datetime, clock
         database_bytes=taken.volume[0],
         seconds=(finished - started).total_seconds(),
         large_objects=taken.volume[1],
+        xid=taken.volume[2],
     )
     backup = publish(run.place, manifest)
     run.progress(1.0)

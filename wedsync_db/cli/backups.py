@@ -1,4 +1,4 @@
-"""The verbs on backups: backup, backups, restore."""
+"""The verbs on backups: backup, backups; and choosing one for others."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from datetime import UTC, datetime
 
 from wedsync_db.cli.answer import Answer
 from wedsync_db.cli.terminal import Progress, say
-from wedsync_db.errors import BackupError, UsageError
+from wedsync_db.errors import UsageError
 from wedsync_db.installation import Installation
 from wedsync_db.model import Backup
 from wedsync_db.postgres.session import Address
 from wedsync_db.report.markdown import counted, size
 from wedsync_db.settings import Environment
-
-# SQLSTATEs
-_DUPLICATE_DATABASE = "42P04"
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 def back_up(address: Address, environment: Environment, installation: Installation) -> Backup:
@@ -51,35 +47,6 @@ def backups(arguments: argparse.Namespace, installation: Installation) -> Answer
     found = _all(installation, name)
     text = "\n".join(_line(one) for one in found) or f"no backups of {name} yet: `backup {name}` makes one"
     return Answer(text, [_summary(one) for one in found])
-
-
-def restore(arguments: argparse.Namespace, installation: Installation) -> Answer:
-    """Restore into a new database beside the source, and compare it with the manifest."""
-    environment = installation.environment(arguments.environment)
-    chosen = choose(arguments.backup, installation, environment.name)
-    with installation.target(environment.name) as address:
-        restored = _restored(chosen, address, arguments.database)
-    return Answer(
-        f"{chosen.id} restored into {restored.dbname}; rows and content are those of the manifest",
-        {"backup": chosen.id, "database": restored.dbname},
-    )
-
-
-def _restored(chosen: Backup, server: Address, database: str) -> Address:
-    from wedsync_db.backup.restore import restore_new
-
-    try:
-        return restore_new(chosen, server, database, say=say)
-    except BackupError as error:
-        if error.sqlstate == _DUPLICATE_DATABASE:
-            raise UsageError(
-                f"there is a database {database} already; nothing is ever restored over one",
-                hint="Give --database a new name.",
-                sqlstate=error.sqlstate,
-            ) from None
-        if error.sqlstate == _INSUFFICIENT_PRIVILEGE and not error.hint:
-            error.hint = "It takes a role that may create databases and roles: a superuser's URL in the variable."
-        raise
 
 
 def choose(name: str, installation: Installation, environment: str) -> Backup:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wedsync_db.cli.answer import Answer
+from wedsync_db.cli.confirm import confirmed
 from wedsync_db.cli.terminal import say
-from wedsync_db.errors import PersonNeeded, UsageError
+from wedsync_db.errors import PersonNeeded
 from wedsync_db.installation import Installation
 from wedsync_db.report.markdown import counted
 
@@ -21,22 +22,20 @@ def revert(arguments: argparse.Namespace, installation: Installation) -> Answer:
     from wedsync_db.migrate.revert_to import revert_to
 
     environment = installation.environment(arguments.environment)
-    accepted = _is_accepted(arguments.accept_loss, environment.name)
+    accepted = confirmed(environment.name, arguments.accept_loss, arguments.reason, option="--accept-loss")
     migrations, _ = read_migrations(environment.migrations)
     with installation.target(environment.name) as address, _saying_how_to_accept(environment.name):
-        undone = revert_to(address, migrations, arguments.to, locks=environment.locks, say=say, accept_loss=accepted)
+        undone = revert_to(
+            address,
+            migrations,
+            arguments.to,
+            locks=environment.locks,
+            say=say,
+            accept_loss=accepted is not None,
+            reason=accepted or arguments.reason or "",
+        )
     text = f"{environment.name}: {counted(len(undone), 'migration')} reverted"
     return Answer(text if undone else f"nothing above {arguments.to} is applied", {"reverted": undone})
-
-
-def _is_accepted(typed: str | None, environment: str) -> bool:
-    """Whether the loss is accepted: the name of just this environment was typed."""
-    if typed not in (None, environment):
-        raise UsageError(
-            f"--accept-loss names another environment than {environment}",
-            hint=f"To accept what a revert of {environment} loses: --accept-loss {environment}",
-        )
-    return typed is not None
 
 
 @contextmanager
@@ -44,7 +43,7 @@ def _saying_how_to_accept(environment: str) -> Iterator[None]:
     try:
         yield
     except PersonNeeded as error:
-        error.hint = f"{error.hint} To accept it: --accept-loss {environment}".strip()
+        error.hint = f"{error.hint} To accept it: --accept-loss {environment} --reason WHY".strip()
         raise
 
 

@@ -84,6 +84,7 @@ def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     revert = _verb(verbs, "revert", "Revert applied migrations, newest first, down to one that stays.")
     revert.add_argument("--to", metavar="ID", required=True, help="the migration that stays the newest; 0 for none")
     revert.add_argument("--accept-loss", metavar="ENV", help="type the environment's name to accept the loss shown")
+    _reason(revert)
     _verb(verbs, "recover", "Finish or undo an interrupted deployment. Doing it twice changes nothing.")
     repair = _verb(verbs, "repair", "Bring back from a backup what a migration destroyed; what is newer stays.")
     repair.add_argument(
@@ -91,6 +92,7 @@ def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     )
     repair.add_argument("--tables", metavar="A,B", help="only these; all by default")
     repair.add_argument("--apply", metavar="ENV", help="type the environment's name to write what was shown")
+    _reason(repair)
     new = _verb(verbs, "new", "Make a migration's folder.", env=False)
     new.add_argument("name", metavar="NAME", help="lower_case_words")
     new.add_argument("--dir", metavar="DIR", default="migrations")
@@ -105,6 +107,12 @@ def _backups(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     restore.add_argument(
         "--database", metavar="NAME", required=True, help="the new database, on the environment's server"
     )
+    restore.add_argument("--confirm", metavar="ENV", help="type the environment's name; asked for on a terminal")
+    _reason(restore)
+
+
+def _reason(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", metavar="TEXT", help="why, and who agreed; kept in the target's journal")
 
 
 def _own(verbs: _Verbs[argparse.ArgumentParser]) -> None:

@@ -6,8 +6,9 @@ import argparse
 
 from wedsync_db.cli.answer import Answer
 from wedsync_db.cli.backups import choose
+from wedsync_db.cli.confirm import confirmed
 from wedsync_db.cli.terminal import say
-from wedsync_db.errors import PersonNeeded, UsageError
+from wedsync_db.errors import PersonNeeded
 from wedsync_db.installation import Installation
 
 
@@ -18,11 +19,7 @@ def repair(arguments: argparse.Namespace, installation: Installation) -> Answer:
     from wedsync_db.repair.report import repair_text
 
     environment = installation.environment(arguments.environment)
-    if arguments.apply not in (None, environment.name):
-        raise UsageError(
-            f"--apply names another environment than {environment.name}",
-            hint=f"To repair it: --apply {environment.name}",
-        )
+    reason = confirmed(environment.name, arguments.apply, arguments.reason, option="--apply")
     backup = choose(arguments.backup, installation, environment.name)
     home = installation.home.ensure()
     migrations, _ = read_migrations(environment.migrations)
@@ -33,7 +30,7 @@ def repair(arguments: argparse.Namespace, installation: Installation) -> Answer:
             migrations,
             backup,
             only=[name for name in (arguments.tables or "").split(",") if name],
-            apply=arguments.apply is not None,
+            apply=reason,
             scratch_parent=home.scratch,
             file=home.reports / f"repair-{environment.name}-{backup.id}.jsonl",
             say=say,

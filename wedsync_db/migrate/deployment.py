@@ -5,13 +5,15 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psycopg
 
 from wedsync_db.errors import Inconclusive, Refused, Unreachable, VerifyFailed
+from wedsync_db.guard.decide import Override
 from wedsync_db.guard.impact import Work, work_rehearsed
 from wedsync_db.migrate import apply, journal, ledger
+from wedsync_db.migrate.decisions import record
 from wedsync_db.migrate.plan import plan_of
 from wedsync_db.model import (
     Applied,
@@ -81,8 +83,9 @@ def open_deployment(
     rehearsal: Rehearsal,
     backup: Backup | None,
     approval: Approval | None = None,
+    overrides: Sequence[Override] = (),
 ) -> Opened:
-    """Begin a deployment in the target's journal; the caller holds the target's lock.
+    """Begin a deployment in the target's journal, with the guards that were overridden; the caller holds the lock.
 
     Raises:
         Refused: ledger or catalog are not those any more that were rehearsed; or the journal on the target is newer
@@ -96,16 +99,19 @@ def open_deployment(
                 hint="What was rehearsed is not what is there now: deploy again.",
             )
         ledger.install(connection)
-        deployment = journal.begin(
-            connection,
-            plan=plan,
-            atomic=environment.atomic,
-            fingerprint_before=before.digest,
-            backup_id=backup.id if backup else None,
-            runner=runner_name(),
-            rehearsal=rehearsal,
-            approval=approval,
-        )
+        with connection.transaction():
+            deployment = journal.begin(
+                connection,
+                plan=plan,
+                atomic=environment.atomic,
+                fingerprint_before=before.digest,
+                backup_id=backup.id if backup else None,
+                runner=runner_name(),
+                rehearsal=rehearsal,
+                approval=approval,
+            )
+            for one in overrides:
+                record(connection, "override", one.rule, reason=one.reason, by=runner_name(), deployment=deployment.id)
     return Opened(deployment, before)
 
 

@@ -95,7 +95,9 @@ def _recover(
         proofs = journal.proofs(connection, ours.id)
         if _is_complete(connection, ours, proofs):
             return _finish(connection, ours, say)
-    done = roll_back(address, ours, migrations, proofs, locks=locks, say=say, lock_pid=lock_pid)
+    done = roll_back(
+        address, ours, migrations, proofs, locks=locks, say=say, lock_pid=lock_pid, reason="it was interrupted"
+    )
     return Recovery(ours.id, DeploymentStatus.ROLLED_BACK, f"deployment {ours.id} was undone: {done.message}")
 
 

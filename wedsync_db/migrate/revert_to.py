@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import psycopg
 
 from wedsync_db.errors import Displaced, PersonNeeded, Unreachable, UsageError, WedsyncError
-from wedsync_db.migrate import at_risk, journal, ledger
+from wedsync_db.migrate import at_risk, decisions, journal, ledger
 from wedsync_db.migrate.acquire import Say
 from wedsync_db.migrate.deployment import runner_name
 from wedsync_db.migrate.execute import NO_WATCH
@@ -31,12 +32,13 @@ def revert_to(
     locks: LockSettings,
     say: Say,
     accept_loss: bool = False,
+    reason: str = "",
     wait_seconds: float = 10.0,
 ) -> tuple[str, ...]:
     """Revert what was applied after migration `to` ("0": everything), each in its own transaction; returns the ids.
 
     Every revert is checked under lock as an unattended one is. `accept_loss` is a person's typed word: risks are then
-    said and not refused.
+    said, kept in the journal with the `reason`, and not refused.
 
     Raises:
         UsageError: `to` is not applied.
@@ -52,10 +54,14 @@ def revert_to(
             proofs = _proofs(connection, doomed)
             plan = _found(doomed, {m.id: m for m in migrations})
             _require_licences(plan, proofs, accept_loss=accept_loss)
-            deployment = _begin(connection)
+            deployment, number = _begin(connection, to, reason)
         rng = random.Random()  # noqa: S311 - jitter is no secret
-        run = Run(address, deployment, proofs, locks, lock.pid, lambda: None, NO_WATCH, say, (), rng)
-        return _revert_all(run, plan, accept_loss=accept_loss)
+        with decisions.listening(say) as (hear, accepted):
+            run = Run(address, deployment, proofs, locks, lock.pid, lambda: None, NO_WATCH, hear, (), rng)
+            try:
+                return _revert_all(run, plan, accept_loss=accept_loss)
+            finally:
+                _note(address, number, accepted)
 
 
 def _above(entries: Sequence[LedgerEntry], to: str) -> tuple[LedgerEntry, ...]:
@@ -91,18 +97,31 @@ def _require_licences(plan: Sequence[Migration], proofs: Mapping[str, MigrationP
         )
 
 
-def _begin(connection: psycopg.Connection) -> Deployment:
+def _note(address: Address, number: int, accepted: Sequence[str]) -> None:
+    """Keep what was accepted; where the server is gone, who reverted and why is there all the same."""
+    if accepted:
+        with suppress(Unreachable, psycopg.Error), session(address, "revert") as connection:
+            decisions.add_risks(connection, number, accepted)
+
+
+def _begin(connection: psycopg.Connection, to: str = NONE, reason: str = "") -> tuple[Deployment, int]:
     """A deployment without a plan: what fences the reverts. Should it be interrupted, `recover` just closes it."""
     ledger.install(connection)  # an earlier version may have deployed here last
-    return journal.begin(
-        connection,
-        plan=Plan((), ()),
-        atomic="migration",
-        fingerprint_before=fingerprint.take(connection).digest,
-        backup_id=None,
-        runner=runner_name(),
-        rehearsal=None,
-    )
+    with connection.transaction():
+        deployment = journal.begin(
+            connection,
+            plan=Plan((), ()),
+            atomic="migration",
+            fingerprint_before=fingerprint.take(connection).digest,
+            backup_id=None,
+            runner=runner_name(),
+            rehearsal=None,
+        )
+        why = reason or "no loss was accepted"
+        number = decisions.record(
+            connection, "rung", f"reverted to {to}", reason=why, by=runner_name(), deployment=deployment.id
+        )
+    return deployment, number
 
 
 def _revert_all(run: Run, plan: Sequence[Migration], *, accept_loss: bool) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from wedsync_db.errors import MigrationFailed, PersonNeeded, Unreachable
-from wedsync_db.migrate import at_risk, debris, journal, ledger
+from wedsync_db.migrate import at_risk, debris, decisions, journal, ledger
 from wedsync_db.migrate.acquire import Say
+from wedsync_db.migrate.deployment import runner_name
 from wedsync_db.migrate.execute import NO_WATCH
 from wedsync_db.migrate.revert import person_needed
 from wedsync_db.migrate.run import Run
@@ -40,9 +41,10 @@ class _Ladder:
     migrations: Mapping[str, Migration]
     before: Fingerprint | None
     approved: bool
+    reason: str
 
 
-def roll_back(
+def roll_back(  # noqa: PLR0913 - what is undone where, and whose word stands for it, by keyword
     address: Address,
     deployment: Deployment,
     migrations: Sequence[Migration],
@@ -53,11 +55,13 @@ def roll_back(
     approved: bool = False,
     lock_pid: int | None = None,
     before: Fingerprint | None = None,
+    reason: str = "the deployment did not come to its end",
 ) -> RolledBack:
     """Undo what a deployment committed, if that loses nothing, and close it in the journal. The caller holds the lock.
 
     With `approved` a person has accepted every risk; it is said and not refused. `before` is the catalog at the start,
-    to name the objects by which it differs in the end. A server that is away is waited for, half a minute long.
+    to name the objects by which it differs in the end; `reason` is why, for the record. A server that is away is waited
+    for, half a minute long.
 
     Raises:
         PersonNeeded: something would be lost or is not proven; `at_risk` says what, the message what is still applied.
@@ -68,7 +72,7 @@ def roll_back(
     rng = random.Random()  # noqa: S311 - jitter is no secret
     patient = replace(locks, poll_seconds=max(locks.poll_seconds, locks.roll_back_seconds))
     run = Run(address, deployment, known, patient, lock_pid, lambda: None, NO_WATCH, say, (), rng)
-    ladder = _Ladder(run, {m.id: m for m in migrations}, before, approved)
+    ladder = _Ladder(run, {m.id: m for m in migrations}, before, approved, reason)
     deadline = time.monotonic() + _RECONNECT_SECONDS
     while True:
         try:
@@ -153,7 +157,7 @@ def _close(connection: psycopg.Connection, ladder: _Ladder, cleaned: Sequence[st
         "abort": "nothing had been committed",
     }[rung]
     message = f"{done}; {_comparison(ladder, after, equal=equal)}"
-    _finish(connection, deployment, DeploymentStatus.ROLLED_BACK, message, after)
+    _finish(connection, ladder, DeploymentStatus.ROLLED_BACK, message, after, rung)
     ladder.run.say(message)
     return RolledBack(deployment.id, rung, reverted, equal, message)
 
@@ -168,12 +172,25 @@ def _comparison(ladder: _Ladder, after: Fingerprint, *, equal: bool) -> str:
 
 
 def _finish(
-    connection: psycopg.Connection, deployment: Deployment, status: DeploymentStatus, message: str, after: Fingerprint
+    connection: psycopg.Connection,
+    ladder: _Ladder,
+    status: DeploymentStatus,
+    message: str,
+    after: Fingerprint,
+    rung: str,
+    at_risk: Sequence[str] = (),
 ) -> None:
-    """Close it; where the answer of an earlier call was lost it is closed already."""
+    """Close it and write down the rung; where the answer of an earlier call was lost, both are done already."""
+    deployment = ladder.run.deployment
     now = journal.read(connection, deployment.id)
-    if now is None or (now.epoch, now.status) != (deployment.epoch, status):
+    if now is not None and (now.epoch, now.status) == (deployment.epoch, status):
+        return
+    by = runner_name() if ladder.approved else decisions.UNATTENDED
+    with connection.transaction():
         journal.finish(connection, deployment, status, message, after.digest)
+        decisions.record(
+            connection, "rung", rung, reason=ladder.reason, by=by, deployment=deployment.id, at_risk=at_risk
+        )
 
 
 def _reverted(connection: psycopg.Connection, deployment: Deployment) -> tuple[str, ...]:
@@ -194,7 +211,8 @@ def _stopped(connection: psycopg.Connection, ladder: _Ladder, error: PersonNeede
     """Close the deployment as one that needs a person; the next one may build on what is applied."""
     deployment = ladder.run.deployment
     message = f"{error.message}; {_state(connection, deployment)}"
-    _finish(connection, deployment, DeploymentStatus.PERSON_NEEDED, message, fingerprint.take(connection))
+    after = fingerprint.take(connection)
+    _finish(connection, ladder, DeploymentStatus.PERSON_NEEDED, message, after, "left to a person", error.at_risk)
     hint = error.hint or "Keep it and mend it with a new migration, or `revert` and accept the loss."
     return PersonNeeded(message, hint=hint, at_risk=error.at_risk)
 

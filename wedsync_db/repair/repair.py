@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from wedsync_db.errors import Inconclusive, Refused, UsageError
-from wedsync_db.migrate import journal, ledger
+from wedsync_db.migrate import decisions, journal, ledger
 from wedsync_db.migrate.deployment import runner_name
 from wedsync_db.migrate.execute import NO_WATCH
 from wedsync_db.migrate.explain import describe
@@ -41,15 +41,15 @@ def repair(
     backup: Backup,
     *,
     only: Sequence[str],
-    apply: bool,
+    apply: str | None,
     scratch_parent: Path,
     file: Path,
     say: Say,
 ) -> Repaired:
-    """Find what the migrations since `backup` took from its rows; with `apply` bring it back where nobody wrote anew.
+    """Find what the migrations since `backup` took from its rows; bring it back where nobody wrote anew.
 
-    `only`: tables as `schema.table`, or `table` in public; all by default. Each row is noted in `file`. A second run
-    finds nothing more to bring back.
+    `only`: tables as `schema.table`, or `table` in public; all by default. Each row is noted in `file`. `apply` is a
+    person's reason to write, kept in the journal; None only looks. A second run finds nothing more to bring back.
 
     Raises:
         UsageError: a table is not in the backup, or the migrations' files are not those that ran.
@@ -66,21 +66,21 @@ def repair(
         with _reading(side) as before, _reading(address) as now:
             steps = steps_since(now, before)
             if not steps:
-                return Repaired(backup.id, apply, 0.0, (), {}, (), (), None)
+                return Repaired(backup.id, apply is not None, 0.0, (), {}, (), (), None)
             runs = _runs(now, steps)
             replay(copy, steps, {m.id: m for m in migrations}, environment)
             with _reading(copy.superuser) as after:
                 found, person = _find(before, after, now, wanted)
                 work = Work(before, after, found, runs)
                 with notes_in(file) as notes:
-                    if not apply:
+                    if apply is None:
                         counts = look_only(work, address, notes)
                     else:
-                        with _journalled(address, environment, backup, say) as run:
+                        with _journalled(address, environment, backup, apply, say) as run:
                             _require_no_more(steps, steps_since(now, before))
                             counts = write(work, run, notes)
     gap = (runs[0][0] - backup.manifest.created_at).total_seconds()
-    return Repaired(backup.id, apply, gap, _names(steps), counts, person, tuple(notes.examples), file)
+    return Repaired(backup.id, apply is not None, gap, _names(steps), counts, person, tuple(notes.examples), file)
 
 
 def _require_no_more(known: Sequence[Step], steps: Sequence[Step]) -> None:
@@ -150,22 +150,25 @@ def _unplaced(before: psycopg.Connection, table: Comparison) -> Iterator[str]:
 
 
 @contextmanager
-def _journalled(address: Address, environment: Environment, backup: Backup, say: Say) -> Iterator[Run]:
+def _journalled(address: Address, environment: Environment, backup: Backup, reason: str, say: Say) -> Iterator[Run]:
     """Hold the target, and say in its journal who repairs it and how that ends. `recover` closes an interrupted one."""
     with (
         target_lock(address, "repair", wait_seconds=environment.guard.wait_for_holder_seconds, say=say) as lock,
         session(address, "journal") as connection,
     ):
         ledger.install(connection)
-        deployment = journal.begin(
-            connection,
-            plan=Plan((), ()),
-            atomic="migration",
-            fingerprint_before=fingerprint.take(connection).digest,
-            backup_id=backup.id,
-            runner=runner_name(),
-            rehearsal=None,
-        )
+        with connection.transaction():
+            deployment = journal.begin(
+                connection,
+                plan=Plan((), ()),
+                atomic="migration",
+                fingerprint_before=fingerprint.take(connection).digest,
+                backup_id=backup.id,
+                runner=runner_name(),
+                rehearsal=None,
+            )
+            what = f"repaired from {backup.id}"
+            decisions.record(connection, "rung", what, reason=reason, by=runner_name(), deployment=deployment.id)
         rng = random.Random()  # noqa: S311 - jitter is no secret
         run = Run(address, deployment, {}, environment.locks, lock.pid, lambda: None, NO_WATCH, say, (), rng)
         status, message = DeploymentStatus.PERSON_NEEDED, f"the repair from {backup.id} was stopped"

@@ -123,7 +123,7 @@ def _counts(counts: Mapping[str, int], *, applied: bool) -> str:
 
 def _next(found: Repaired, environment: str) -> str:
     if not found.applied and found.to_do:
-        return f"nothing was written; to do it: --apply {environment}"
+        return f"nothing was written; to do it: --apply {environment} --reason WHY"
     if found.open:
         return "the rest is for a person to decide"
     return "everything is back" if found.to_do else "nothing is lost"

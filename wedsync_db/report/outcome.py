@@ -55,7 +55,7 @@ def next_steps(outcome: Outcome) -> tuple[str, ...]:
     return (
         f"Look: `status {name}` says what is applied now.",
         "Keep it: mend it with a new migration, and deploy that.",
-        f"Or take it back and lose what is at risk: `revert {name} --to ID --accept-loss {name}`.",
+        f"Or take it back and lose what is at risk: `revert {name} --to ID --accept-loss {name} --reason WHY`.",
     )
 
 

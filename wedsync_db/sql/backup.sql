@@ -35,9 +35,10 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.oid = any (%s::pg_catalog.text[]::pg_catalog.regclass[])
 
 -- name: volume
--- the database as a whole, and large objects, which are no table of anybody's
+-- the database as a whole, and large objects, which are no table of anybody's; which transactions the snapshot sees
 select pg_catalog.pg_database_size(pg_catalog.current_database()),
-       (select pg_catalog.count(*) from pg_catalog.pg_largeobject_metadata)
+       (select pg_catalog.count(*) from pg_catalog.pg_largeobject_metadata),
+       pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::bigint
 
 -- name: copying
 -- what the dump is reading just now
