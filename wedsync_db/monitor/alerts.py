@@ -16,8 +16,8 @@ from fnmatch import fnmatchcase
 from wedsync_db.monitor.states import Checked, State
 from wedsync_db.monitor.thresholds import Threshold
 
-# With a sample a minute a value that trembles around its limit crosses it hundreds of times a day; to be over it most of
-# the time, and a tenth below to clear, happens once: tests/unit/test_alerts.py
+# With a sample a minute a value that trembles around its limit crosses it hundreds of times a day; to be over it most
+# of the time, and a tenth below to clear, happens once: tests/unit/test_alerts.py
 _MOST = 0.8
 _CLEAR = 0.9
 _CALM_SECONDS = 300
