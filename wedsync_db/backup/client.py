@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -11,22 +12,27 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from psycopg.conninfo import conninfo_to_dict
 
 from wedsync_db.errors import BackupError
+from wedsync_db.postgres.connect_errors import LOST_HINT
 from wedsync_db.postgres.programs import Programs, client_programs
-from wedsync_db.postgres.session import Address
+from wedsync_db.postgres.session import SERVER_SILENCE, Address
 from wedsync_db.redact import redact
 
 _SERVICE = "wedsync-db"
 CONNECTION = f"service={_SERVICE}"  # what the programs get as --dbname
 _INHERITED = ("HOME", "KRB5", "LD_", "PATH", "PG", "SSL_CERT")  # what libpq in our own process looks at too
 _LEASH_SECONDS = 8.0  # more than the leash gives the program
+# they move whole tables, and a disk or a lock at the other end may hold them up for a while
+_UNACKNOWLEDGED_MS = 60_000
+_LOST = re.compile("server closed the connection|could not receive data|terminating connection|timed out")
 _TLS_MODES = ("require", "verify-ca", "verify-full")
+NO_ROOM = os.strerror(errno.ENOSPC)
 # a value in a message: `invalid input syntax for type integer: "…"`
 _VALUE = re.compile(r': ".*"$')
 
@@ -47,7 +53,8 @@ class Client:
         """
         if self.process.wait():
             self.errors.seek(0)
-            raise BackupError(f"{self.name} failed: {complaint(self.errors.read().decode(errors='replace'))}")
+            said = complaint(self.errors.read().decode(errors="replace"))
+            raise BackupError(f"{self.name} failed: {said}", hint=_hint(said))
 
 
 def programs_for(address: Address, major: int) -> Programs:
@@ -118,10 +125,16 @@ def _connection_files(
 ) -> dict[str, str]:
     """Write service and password file; the environment that points to them."""
     # the server ends the session of a client that is gone within a second, also where nothing is being sent
-    all_settings = {"client_connection_check_interval": "1000", **server_settings}
+    all_settings = {
+        "client_connection_check_interval": "1000",
+        **SERVER_SILENCE,
+        "tcp_user_timeout": str(_UNACKNOWLEDGED_MS),
+        **server_settings,
+    }
     packed = " ".join(f"-c {name}={value}" for name, value in all_settings.items())
     options = f"{address.parameters.get('options', '')} {packed}".strip()
-    settings = conninfo_to_dict(address.conninfo(application_name=application_name, options=options))
+    patient = replace(address, parameters={"tcp_user_timeout": str(_UNACKNOWLEDGED_MS), **address.parameters})
+    settings = conninfo_to_dict(patient.conninfo(application_name=application_name, options=options))
     environment = {key: value for key, value in os.environ.items() if key.startswith(_INHERITED)}
     if settings.pop("password", None) is not None:
         settings.pop("passfile", None)
@@ -145,6 +158,12 @@ def _escaped(password: str) -> str:
 def _write_private(path: Path, text: str) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
+
+
+def _hint(said: str) -> str:
+    if NO_ROOM in said:
+        return "A disk is full: make room and try again."
+    return LOST_HINT if _LOST.search(said) else ""
 
 
 def complaint(said: str) -> str:

@@ -6,9 +6,8 @@ the answer comes late: statements behind a verify script that says no have run, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import psycopg
 from psycopg.pq.abc import PGresult
@@ -23,13 +22,18 @@ from wedsync_db.postgres.pipeline import execute_all, failure
 from wedsync_db.postgres.session import Address
 
 _MESSAGES = 2_000  # in flight at once: bounds what both sides buffer
+# A server that waits in a statement takes in no more than its socket holds; what does not fit would stay unacknowledged
+# until the session is taken for dead. So much fits into any, with what the protocol wraps around a statement.
+_BYTES, _WRAPPING = 32_768, 64
 # these run nobody's code, so no setting can leak out of them; of CREATE INDEX the server takes settings back itself
 _SETS_NOTHING = frozenset({"CreateStmt", "IndexStmt", "CommentStmt", "GrantStmt", "CreatePolicyStmt", "ViewStmt",
                            "CreateTrigStmt", "CreateFunctionStmt", "CreateEnumStmt", "DropStmt"})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class _Message:
+class Message:
+    """A statement to be sent by itself."""
+
     sql: str
     place: tuple[Script, Statement] | None = None  # None: a statement of ours
     asks: bool = False  # of a verify script: its answer counts
@@ -43,27 +47,42 @@ def run_batch(connection: psycopg.Connection, group: Group, address: Address) ->
         VerifyFailed: the first that said no.
         LockTimeout: a statement did not get its lock within lock_timeout.
     """
-    after_each = tuple(_Message(text) for text in resets(address))
+    after_each = tuple(Message(text) for text in resets(address))
     messages = (message for m in group for message in _messages(m, after_each))
-    while batch := list(islice(messages, _MESSAGES)):
+    for batch in batches(messages):
         results = execute_all(connection, [m.sql for m in batch])
         for message, result in zip(batch, results, strict=False):  # the results end with a failure
             _judge(connection, message, result)
 
 
-def _messages(migration: Migration, after_each: tuple[_Message, ...]) -> Iterator[_Message]:
+def batches(messages: Iterable[Message]) -> Iterator[list[Message]]:
+    """The messages in order, in lots that may be in flight at once; one that is too long by itself goes alone."""
+    batch: list[Message] = []
+    size = 0
+    for message in messages:
+        length = len(message.sql.encode()) + _WRAPPING
+        if batch and (size + length > _BYTES or len(batch) == _MESSAGES):
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += length
+    if batch:
+        yield batch
+
+
+def _messages(migration: Migration, after_each: tuple[Message, ...]) -> Iterator[Message]:
     deploy, verify = migration.deploy, migration.verify
-    yield from (_Message(s.sql, (deploy, s)) for s in deploy.statements)
+    yield from (Message(s.sql, (deploy, s)) for s in deploy.statements)
     if any(s.kind not in _SETS_NOTHING for s in deploy.statements):
         yield from after_each
     if verify is not None:
-        yield _Message("savepoint verify")
-        yield from (_Message(s.sql, (verify, s), asks=True) for s in verify.statements)
-        yield _Message("rollback to savepoint verify")
-        yield _Message("release savepoint verify")
+        yield Message("savepoint verify")
+        yield from (Message(s.sql, (verify, s), asks=True) for s in verify.statements)
+        yield Message("rollback to savepoint verify")
+        yield Message("release savepoint verify")
 
 
-def _judge(connection: psycopg.Connection, message: _Message, result: PGresult) -> None:
+def _judge(connection: psycopg.Connection, message: Message, result: PGresult) -> None:
     error = failure(connection, result)
     if message.place is None:
         if error:

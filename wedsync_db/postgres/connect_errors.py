@@ -1,4 +1,4 @@
-"""Why a session could not be opened: one line and a hint for each cause an operator can do something about.
+"""Why a session could not be opened, or was lost: one line and a hint for each cause one can do something about.
 
 libpq hands out no SQLSTATE and no fields for a failed login, only text. The server's English messages are looked for in
 it; another language of lc_messages gets the server's own line with the general hint.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import psycopg
+
 from wedsync_db.errors import Refused, Unreachable, WedsyncError
 from wedsync_db.redact import redact
 
@@ -16,6 +18,9 @@ POOLED_HINT = (
     "A session through a pooler loses locks, settings and cancellation: give the server's own address "
     "(with Supabase the direct connection, not port 6543)"
 )
+LOST_HINT = "Did the server stop, or does something on the way end connections? The server's log tells."
+# connection exceptions, and the server ending a session because it stops, starts or crashed
+_LOST = ("08", "57P01", "57P02", "57P03")
 _GENERAL_HINT = "Is the server running, and are host, port, user and password right?"
 
 
@@ -109,6 +114,16 @@ def explain(text: str, where: str) -> WedsyncError:
         if cause.pattern.search(text):
             return cause.kind(f"no session with {where}: {line}", hint=cause.hint, sqlstate=cause.sqlstate)
     return Unreachable(f"no session with {where}: {line}", hint=_GENERAL_HINT)
+
+
+def session_lost(error: Exception) -> Unreachable | None:
+    """A session that ended under its owner, as an error of ours; None for an error that is none of that."""
+    if not isinstance(error, psycopg.OperationalError):
+        return None
+    state = error.sqlstate
+    if state is not None and not state.startswith(_LOST):
+        return None
+    return Unreachable("the session with the server was lost", hint=LOST_HINT, sqlstate=state or "08006")
 
 
 def _first_line(text: str) -> str:

@@ -24,15 +24,8 @@ _TARGET = 1
 _ANNOUNCEMENT = 2
 _POLL_SECONDS = 0.1
 _SAY_SECONDS = 5.0
-# a lock session is idle for hours: nothing may end it for that, and a dead client must be noticed
-_PATIENT = {
-    "idle_session_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
-}
-_KEEPALIVES = {"keepalives": "1", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+# a lock session is idle for hours: nothing may end it for that
+_PATIENT = {"idle_session_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +116,7 @@ def held_by(connection: psycopg.Connection, pid: int) -> bool:
 def _locked(
     address: Address, purpose: str, key: int, wait_seconds: float, say: Callable[[str], None]
 ) -> Iterator[TargetLock]:
-    plain = replace(address, role=None, parameters={**address.parameters, **_KEEPALIVES})
+    plain = replace(address, role=None)
     with session(plain, purpose, settings=_PATIENT) as connection:
         _acquire(connection, key, wait_seconds, say)
         try:

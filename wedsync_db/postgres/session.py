@@ -17,6 +17,14 @@ from wedsync_db.redact import redact, register_secret
 
 CONNECT_TIMEOUT_SECONDS = 10
 _CANCEL_TIMEOUT_SECONDS = 5.0
+# A network that swallows packets ends no session, and without these both sides would wait for hours, the server with
+# our locks. A peer whose kernel answers no probe is given up, one that is only busy is not.
+SILENCE = {"keepalives": 1, "keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 5}
+SERVER_SILENCE = {"tcp_keepalives_idle": "3", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "5"}
+# The same for what was sent and is not acknowledged; on Linux these bound both. They also end a session whose peer
+# lives and takes nothing in, as a server does that waits for a lock: hence our patience is longer than the server's.
+UNACKNOWLEDGED_MS = 30_000
+SERVER_UNACKNOWLEDGED_MS = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,8 @@ class Address:
             "dbname": self.dbname,
             "user": self.user,
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            **SILENCE,
+            "tcp_user_timeout": UNACKNOWLEDGED_MS,
             **self.parameters,
             **extra,
         }
@@ -113,6 +123,8 @@ def connect(
     """
     options = {
         "client_connection_check_interval": "1000",  # ms; ends the backend of a client that was killed
+        **SERVER_SILENCE,
+        "tcp_user_timeout": str(SERVER_UNACKNOWLEDGED_MS),
         "lock_timeout": str(lock_timeout_ms),
         "statement_timeout": str(statement_timeout_ms),
         **(settings or {}),

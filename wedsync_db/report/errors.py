@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from wedsync_db.errors import PlanError, WedsyncError
+from wedsync_db.postgres.connect_errors import session_lost
 from wedsync_db.redact import redact
 from wedsync_db.report.findings import finding_json, findings_text
 
 
 def unexpected(error: Exception) -> WedsyncError:
-    """What nobody foresaw, as an error of ours: class, SQLSTATE, place. Its message is left out: it may hold rows."""
+    """What nobody foresaw, as an error of ours: class, SQLSTATE, place. Its message is left out: it may hold rows.
+
+    A session that was lost is no defect of anybody's and can happen in every step: that is Unreachable.
+    """
     sqlstate = getattr(error, "sqlstate", None)
+    if lost := session_lost(error):
+        return lost
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     ours = next((f for f in reversed(frames) if "wedsync_db" in f.filename), None)
