@@ -46,9 +46,11 @@ def roll_back_and_report(
     problem = (error if isinstance(error, WedsyncError) else unexpected(error)).message
     say(f"failed: {problem}")
     if isinstance(error, Displaced):
-        return _without_our_lock(environment, error)
+        return _without_our_lock(environment, problem, error)
     try:
         undone = roll_back(environment, proof, opened, lock_pid, problem)
+    except Displaced as gone:  # what ended the deployment's session ended that of its lock, too
+        return _without_our_lock(environment, problem, gone)
     except PersonNeeded as needed:
         outcome = Outcome(environment, opened.deployment, proof, problem=problem, at_risk=needed.at_risk)
         report(environment, outcome)
@@ -81,7 +83,7 @@ def _half_way(environment: EnvironmentName, problem: str, stuck: WedsyncError) -
     return Failed(name="RollbackFailed", message=unknown.message, data=unknown)
 
 
-def _without_our_lock(environment: EnvironmentName, error: Displaced) -> State[object]:
+def _without_our_lock(environment: EnvironmentName, problem: str, error: Displaced) -> State[object]:
     """Whoever took over sees to the rest; if nobody did, recover does now, under a lock of its own."""
     try:
         ended = recover(environment)
@@ -92,5 +94,5 @@ def _without_our_lock(environment: EnvironmentName, error: Displaced) -> State[o
         raise error from None
     if not ended or any(one.ended is not DeploymentStatus.ROLLED_BACK for one in ended):
         raise error
-    message = f"{error.message}; {'; '.join(one.message for one in ended)}"
+    message = f"{problem}; {'; '.join(one.message for one in ended)}"
     return Failed(name="RolledBack", message=message, data=WedsyncError(message))
