@@ -6,9 +6,10 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import psycopg
 import pytest
@@ -100,12 +101,14 @@ def finish(target: Deployed, status: DeploymentStatus) -> None:
         journal.finish(connection, target.deployment, status, "", target.catalog().digest)
 
 
-def run(case, page: str) -> None:
-    """Run the page's commands on the case, in order; each must end as the page says."""
+def run(case, page: str, between: Mapping[str, Callable[[], object]] = MappingProxyType({})) -> None:
+    """Run the page's commands on the case, in order; each must end as the page says. `between`: before that verb."""
     before = dict(os.environ)
     new = f"{case.address.dbname}_before"
     for words, expected in commands(page):
         told = [w.replace("production", "case").replace("wedding_before", new) for w in words]
+        told = [case.address.dbname if w == "wedding" else w for w in told]
+        between.get(told[0], lambda: None)()
         assert main(told) == expected, " ".join(told)
     for name in os.environ.keys() - before.keys():  # what `deploy` sets for its process
         del os.environ[name]
@@ -132,11 +135,16 @@ def test_what_a_guard_refused_can_be_overridden(case, deployed):
     assert deployed.applied() == ["0041_good", "0042_bad", "0043_fix"]
 
 
+def superuser(case) -> str:
+    admin = case.admin
+    return f"postgresql://{admin.user}@/{admin.dbname}?host={admin.host}&port={admin.port}"
+
+
 def test_a_person_looks_decides_and_takes_back(case, deployed, monkeypatch):
     finish(deployed, DeploymentStatus.PERSON_NEEDED)
     deployed.sql("insert into public.bad values (1)")
     admin = case.admin
-    monkeypatch.setenv(URL_VARIABLE, f"postgresql://{admin.user}@/{admin.dbname}?host={admin.host}&port={admin.port}")
+    monkeypatch.setenv(URL_VARIABLE, superuser(case))
     assert main(["backup", "case"]) == 0
     try:
         run(case, "4-person-needed")
@@ -154,11 +162,11 @@ def test_what_nobody_knew_is_settled(case, deployed):
 
 
 # -- with the tool dead ------------------------------------------------------------------------------------------------
-def psql(case, major: int, text: str) -> str:
-    """What psql says to a script, as the deployer in the checkout; it must not fail."""
+def psql(case, major: int, text: str, who: str = "") -> str:
+    """What psql says to a script, as the deployer in the checkout unless it is said who; it must not fail."""
     program = binaries_of(major) / "psql"
     done = subprocess.run(
-        [program, "-X", "-v", "ON_ERROR_STOP=1", "-f", "-", url(case.address)],
+        [program, "-X", "-v", "ON_ERROR_STOP=1", "-f", "-", who or url(case.address)],
         input=text, cwd=case.folder, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -220,3 +228,26 @@ def test_a_runner_that_lives_on_can_commit_nothing(case, deployed, major):
     with session(case.address, "migrate", autocommit=False) as runner, pytest.raises(WedsyncError) as caught:
         journal.hold(runner, deployed.deployment)
     assert type(caught.value).__name__ == "Displaced"
+
+
+def test_the_last_resort_swaps_the_names_and_loses_neither_database(case, deployed, major, monkeypatch):
+    finish(deployed, DeploymentStatus.DONE)
+    monkeypatch.setenv(URL_VARIABLE, superuser(case))
+    assert main(["backup", "case"]) == 0
+    deployed.sql("insert into public.items values (2, 'since')")
+    live = case.address.dbname
+    (text,) = blocks("last-resort", "sql")
+    for name in ("wedding_replaced", "wedding_before", "wedding"):
+        text = text.replace(name, name.replace("wedding", live))
+    try:
+        with session(case.address, "app"):  # somebody is still there
+            run(case, "last-resort", between={"status": lambda: psql(case, major, text, superuser(case))})
+        assert case.rows("select id from public.items") == [(1,)]
+        with session(case.admin.with_database(f"{live}_replaced"), "test") as replaced:
+            assert replaced.execute("select id from public.items order by 1").fetchall() == [(1,), (2,)]
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                replaced.execute("delete from public.items")
+    finally:
+        with session(case.admin.with_database("postgres"), "test-admin") as connection:
+            for name in (f"{live}_before", f"{live}_replaced"):
+                connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
