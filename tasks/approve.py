@@ -24,6 +24,7 @@ from prefect.states import Running
 from pydantic import Field, ValidationError
 
 from tasks.names import EnvironmentName
+from tasks.notify import notify
 from tasks.publishing import fitted, run_page
 from tasks.running import say, step
 from tasks.turns import Turn
@@ -31,7 +32,7 @@ from wedsync_db.cli import terminal
 from wedsync_db.errors import Refused
 from wedsync_db.installation import this_installation
 from wedsync_db.migrate.deployment import runner_name
-from wedsync_db.model import Approval, Known, Proof
+from wedsync_db.model import Approval, Event, Known, Proof
 from wedsync_db.redact import redact
 from wedsync_db.report.approval import approval_line, approval_markdown, approval_text
 from wedsync_db.report.markdown import counted
@@ -111,7 +112,9 @@ def approve(environment: EnvironmentName, proof: Proof, *, yes: bool = False) ->
 def _asked_by_form(environment: str, proof: Proof, minutes: int) -> Approval:
     until = datetime.now(UTC) + timedelta(seconds=minutes * _MINUTE_SECONDS)
     page = fitted(approval_markdown(proof, environment, until))
-    say(f"waits for an approval until {until:%H:%M} UTC: {run_page(flow_run.id)}")
+    waits = f"waits for an approval until {until:%H:%M} UTC"
+    say(f"{waits}: {run_page(flow_run.id)}")
+    notify(environment, Event.PERSON_NEEDED, f"{_plan(proof)} {waits}")
     try:
         decision = pause_flow_run(
             wait_for_input=Decision.with_initial_data(description=page),

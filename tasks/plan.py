@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from tasks.names import EnvironmentName
+from tasks.notify import notify
 from tasks.publishing import publish
 from tasks.running import say, step
 from wedsync_db.installation import this_installation
 from wedsync_db.migrate import deployment
 from wedsync_db.migrate.plan import require_sound
 from wedsync_db.migrate.prove import require_data_copy
-from wedsync_db.model import Plan, Proof
+from wedsync_db.model import Event, Plan, Proof
 from wedsync_db.report.markdown import plan_markdown
+from wedsync_db.report.notice import started_text
 
 
 @step(name="plan", run_name="plan-{environment}", retries=2)
@@ -31,6 +33,8 @@ def read_plan(environment: EnvironmentName) -> Plan:
     say(f"plan: {len(plan.pending)} pending, {len(plan.applied)} applied")
     for migration in plan.pending:
         say(f"  {migration.id}")
+    if plan.pending:
+        notify(environment, Event.STARTED, started_text(plan))
     return plan
 
 

@@ -12,6 +12,7 @@ from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import APILogHandler
 
 from tasks.names import EnvironmentName
+from tasks.notify import notify, wait_for_messages
 from tasks.publishing import publish_for
 from tasks.running import logger, say, step
 from wedsync_db.errors import WedsyncError
@@ -19,8 +20,10 @@ from wedsync_db.installation import this_installation
 from wedsync_db.migrate import recover as recovering
 from wedsync_db.migrate.files import read_migrations
 from wedsync_db.migrate.recover import Recovery
+from wedsync_db.model import Event
 from wedsync_db.postgres.cluster import sweep_scratch
 from wedsync_db.report.errors import error_text, unexpected
+from wedsync_db.report.notice import event_of_recovery
 from wedsync_db.report.recovery import recovery_line, recovery_markdown, unrecovered_markdown
 
 
@@ -45,16 +48,24 @@ def recover_afterwards(flow: Flow, flow_run: FlowRun, state: State) -> None:  # 
     setup_logging()
     told = logging.LoggerAdapter(logger, {"flow_run_id": str(flow_run.id), "flow_run_name": flow_run.name})
     told.info("interrupted (%s): looking for what it left on %s", state.name, environment)
+    page, event, text = _aftermath(environment, told)
+    publish_for(flow_run.id, f"result-{environment}", page, "What became of the interrupted deployment")
+    notify(environment, event, f"{flow_run.name} was interrupted ({state.name}). {text}", run_id=flow_run.id)
+    wait_for_messages()
+    APILogHandler().flush()  # the hook's process does not wait for its logs
+
+
+def _aftermath(environment: str, told: logging.LoggerAdapter[logging.Logger]) -> tuple[str, Event, str]:
+    """Recover, and say how that went: a page, and for those who wait the kind of event and a line."""
     try:
         done = recovered(environment, told.info)
-        told.info("%s", recovery_line(environment, done))
-        page = recovery_markdown(environment, done)
     except Exception as error:  # noqa: BLE001 Prefect would log it with what a driver said
         reason = error if isinstance(error, WedsyncError) else unexpected(error)
         told.error("%s", error_text(reason))
-        page = unrecovered_markdown(environment, reason)
-    publish_for(flow_run.id, f"result-{environment}", page, "What became of the interrupted deployment")
-    APILogHandler().flush()  # the hook's process does not wait for its logs
+        return unrecovered_markdown(environment, reason), Event.PERSON_NEEDED, reason.message
+    line = recovery_line(environment, done)
+    told.info("%s", line)
+    return recovery_markdown(environment, done), event_of_recovery(done), line
 
 
 def recovered(environment: str, say: Callable[[str], None]) -> tuple[Recovery, ...]:

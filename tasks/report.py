@@ -12,15 +12,17 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from tasks.names import EnvironmentName
+from tasks.notify import notify, wait_for_messages
 from tasks.publishing import publish
 from tasks.running import logger, say, step
 from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import this_installation
-from wedsync_db.model import Applied, Opened, Outcome, Plan, Proof
+from wedsync_db.model import Applied, Event, Opened, Outcome, Plan, Proof
 from wedsync_db.report.errors import unexpected
 from wedsync_db.report.failure import failure_markdown
 from wedsync_db.report.html import write_report
 from wedsync_db.report.markdown import counted
+from wedsync_db.report.notice import event_of_end
 from wedsync_db.report.outcome import outcome_line, outcome_markdown
 
 P = ParamSpec("P")
@@ -57,25 +59,33 @@ def report_success(environment: EnvironmentName, proof: Proof, opened: Opened, a
     outcome = Outcome(environment, opened.deployment, proof, applied=applied)
     report(environment, outcome)
     text = outcome_line(outcome)
+    notify(environment, Event.DONE, text)
     return Completed(message=text, data=text)
 
 
 def named_ends(flow: Callable[P, State[object]]) -> Callable[P, State[object]]:
-    """Let a flow end in a state that bears its error's name, with a page that says why.
+    """Let a flow end in a state that bears its error's name, with a page that says why, and tell those who wait for it.
 
     The name is all that a caller on another machine learns of an error: see `wedsync_db.errors.error_named`.
     """
 
     @functools.wraps(flow)
     def run(*args: P.args, **kwargs: P.kwargs) -> State[object]:
+        environment = str(args[0] if args else kwargs.get("environment"))
         try:
-            return flow(*args, **kwargs)
+            state = flow(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 nothing of a driver may get into Prefect's database
-            ours = error if isinstance(error, WedsyncError) else unexpected(error)
-            environment = str(args[0] if args else kwargs.get("environment"))
-            publish(f"result-{environment}", failure_markdown(environment, ours), "Why it stopped")
-            return Failed(name=type(ours).__name__, message=ours.message, data=ours)
+            state = _stopped(environment, error if isinstance(error, WedsyncError) else unexpected(error))
+        if state.is_failed():
+            notify(environment, event_of_end(state.name or "", state.data), state.message or "")
+        wait_for_messages()
+        return state
 
     # Prefect would look for the names in the flow's annotations here, and not where the flow was written
     run.__signature__ = inspect.signature(flow, eval_str=True)  # type: ignore[attr-defined]
     return run
+
+
+def _stopped(environment: str, error: WedsyncError) -> State[object]:
+    publish(f"result-{environment}", failure_markdown(environment, error), "Why it stopped")
+    return Failed(name=type(error).__name__, message=error.message, data=error)

@@ -392,6 +392,16 @@ class Approval:
     reason: str = ""
 
 
+class Event(enum.StrEnum):
+    """What happens to a deployment that somebody may want to hear of."""
+
+    STARTED = "started"
+    PERSON_NEEDED = "person_needed"  # to approve, to decide, or to look because nobody knows how it ended
+    DONE = "done"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"  # refused, or failed before there was anything to roll back
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What a deployment rests on: the plan, the backup it was rehearsed on, and what the rehearsal showed.

@@ -16,6 +16,7 @@ from pathlib import Path
 Reader = Callable[[object], object]
 
 _PLAIN_WORD = re.compile(r"[\w/+.-]{1,40}")
+_BLOCK_NAME = re.compile(r"[a-z0-9-]{1,100}/[a-z0-9-]{1,100}")  # as Prefect allows them
 _VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _TOML_TYPES = {
     bool: "true or false",
@@ -109,6 +110,28 @@ def database_name(value: object) -> str:
     if not name or "\0" in name or len(name.encode()) > _NAME_BYTES:
         raise ValueError(f"must be a name of 1 to {_NAME_BYTES} bytes")
     return name
+
+
+def block_name(value: object) -> str:
+    """Accept type and name of a Prefect block, `slack-webhook/on-call`. What looks like a URL is refused, not shown."""
+    name = text(value)
+    if not _BLOCK_NAME.fullmatch(name):
+        raise ValueError("must be the type and the name of a Prefect block, slack-webhook/on-call: never a URL")
+    return name
+
+
+def listed(read: Reader) -> Reader:
+    """Accept a list of such values, none of them twice; it may be empty."""
+
+    def read_list(value: object) -> tuple[object, ...]:
+        if not isinstance(value, list):
+            raise _expected("a list", value)
+        values = tuple(map(read, value))
+        if len(set(values)) < len(values):
+            raise ValueError("names something twice")
+        return values
+
+    return read_list
 
 
 def path_below(folder: Path) -> Reader:

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 from wedsync_db import setting_values as values
 from wedsync_db.errors import UsageError
+from wedsync_db.model import Event
 from wedsync_db.monitor.thresholds import THRESHOLDS
 
 Policy = Literal["off", "warn", "refuse"]
@@ -100,6 +101,8 @@ class Environment:
     promoted_from: str | None = None  # the environment where everything is deployed and verified first
     backup_jobs: int = 2
     backup_key_env: str | None = None  # the variable with the key that backups are encrypted with
+    notify: tuple[str, ...] = ()  # notification blocks of Prefect: slack-webhook/on-call
+    notify_on: tuple[str, ...] = tuple(Event)
     guard: GuardSettings = field(default_factory=GuardSettings)
     locks: LockSettings = field(default_factory=LockSettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
@@ -177,6 +180,8 @@ _ENVIRONMENT: Mapping[str, values.Reader] = {
     "promoted_from": values.text,
     "backup_jobs": values.whole(1, 64),
     "backup_key_env": values.variable_name,
+    "notify": values.listed(values.block_name),
+    "notify_on": values.listed(values.one_of(*(event.value for event in Event))),
 }
 
 

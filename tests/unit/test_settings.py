@@ -84,6 +84,8 @@ def test_every_key_can_be_set(file):
         approval_timeout_minutes = 15
         promoted_from = "first"
         backup_jobs = 4
+        notify = ["slack-webhook/on-call", "custom-webhook/ops"]
+        notify_on = ["person_needed", "rolled_back"]
         [environments.demo.guard]
         freeze = "warn"
         zone = "Australia/Sydney"
@@ -119,6 +121,8 @@ def test_every_key_can_be_set(file):
         approval_timeout_minutes=15,
         promoted_from="first",
         backup_jobs=4,
+        notify=("slack-webhook/on-call", "custom-webhook/ops"),
+        notify_on=("person_needed", "rolled_back"),
         guard=GuardSettings("warn", "Australia/Sydney", 12, "warn", 7, 60, 3.0, 0.5, 0.0),
         locks=LockSettings(0.0, 250, 3, 60.0, 1000, 2.5),
     )
@@ -191,6 +195,11 @@ def test_no_setting_is_without_a_reader():
         ("backup_jobs = 0", "backup_jobs must be between 1 and 64, not 0"),
         ("backup_jobs = 2.0", "backup_jobs must be a whole number, not a number"),
         ("backup_jobs = true", "backup_jobs must be a whole number, not true or false"),
+        ("notify = 'slack-webhook/on-call'", "notify must be a list, not text"),
+        (f"notify = ['https://hooks.slack.com/{SECRET}']", "the type and the name of a Prefect block, slack-webhook"),
+        (f"notify = ['{SECRET}']", "never a URL"),
+        ("notify = ['a/b', 'a/b']", "notify names something twice"),
+        ("notify_on = ['finished']", "notify_on must be 'started' or 'person_needed' or 'done'"),
         ("migrations = ''", "migrations must be a path, not empty"),
         ("database = ''", "database must be a name of 1 to 63 bytes"),
         (f"role = '{'ä' * 32}'", "role must be a name of 1 to 63 bytes"),
