@@ -71,21 +71,23 @@ def url(address: Address) -> str:
 
 
 @contextmanager
-def database(cluster: Cluster, name: str, template: str = "template1") -> Iterator[Address]:
+def database(
+    cluster: Cluster, name: str, template: str = "template1", role: str = ROLE, password: str = PASSWORD
+) -> Iterator[Address]:
     """A database owned by the ordinary deployer role, gone afterwards."""
     with session(cluster.address(), "test-admin", statement_timeout_ms=0) as admin:
         admin.execute(
             "do $$ begin "
-            f"create role {ROLE} login createrole bypassrls password '{PASSWORD}'; "
+            f"create role {role} login createrole bypassrls password '{password}'; "
             "exception when duplicate_object or unique_violation then null; end $$"
         )
-        admin.execute(f"grant pg_read_all_stats to {ROLE}")  # as the documentation asks for: nothing hidden
+        admin.execute(f"grant pg_read_all_stats to {role}")  # as the documentation asks for: nothing hidden
         create = sql.SQL("create database {} owner {} template {}")
-        admin.execute(create.format(*map(sql.Identifier, (name, ROLE, template))))
+        admin.execute(create.format(*map(sql.Identifier, (name, role, template))))
     with session(cluster.address(name), "test-admin") as admin:
-        admin.execute(f"alter schema public owner to {ROLE}")
+        admin.execute(f"alter schema public owner to {role}")
     try:
-        yield Address(str(cluster.socket), cluster.port, name, ROLE, PASSWORD)
+        yield Address(str(cluster.socket), cluster.port, name, role, password)
     finally:
         with session(cluster.address(), "test-admin", statement_timeout_ms=0) as admin:
             admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))

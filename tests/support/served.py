@@ -18,7 +18,7 @@ from pathlib import Path
 
 from wedsync_db.installation import CHECKOUT
 
-SECONDS = 120.0
+SECONDS = 300.0
 
 
 @dataclass(frozen=True)
