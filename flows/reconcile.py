@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 
 from tasks.names import EnvironmentName
 from tasks.reconcile import ended, environments_here, look_after
 
 
-@flow(name="reconcile", retries=0, persist_result=False)
+def _run_name() -> str:
+    return f"reconcile-{flow_run.parameters.get('environment') or 'all'}"
+
+
+@flow(name="reconcile", flow_run_name=_run_name, retries=0, persist_result=False)
 def reconcile(environment: EnvironmentName | None = None) -> State[object]:
     """Finish or undo what an interrupted deployment left; where a deployment is at work, leave it alone.
 

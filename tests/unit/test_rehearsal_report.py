@@ -115,6 +115,23 @@ def test_of_many_statements_the_ones_that_matter_are_shown():
     assert "112 quicker statements left out." in text
 
 
+def test_nobody_waits_for_a_table_that_the_plan_makes():
+    found, plan = mixed()
+    text = rehearsal_markdown(replace(found, expected=Change({"table:app.guest": (None, "b")})), plan)
+    waiting = text.partition("## Who would wait")[2].partition("##")[0]
+    assert "app.guest" not in waiting
+    assert "app.log" in waiting
+
+
+def test_a_note_that_names_every_table_is_cut():
+    found, plan = mixed()
+    tables = ", ".join(f"app.t{n} (SQLSTATE 23502)" for n in range(100))
+    *_, note = rehearsal_markdown(replace(found, notes=(f"0002_seats: reverted without {tables}",)), plan).splitlines()
+    assert note.startswith("- 0002_seats: reverted without app.t0")
+    assert note.endswith(" …")
+    assert len(note) < 210
+
+
 def test_what_was_not_rehearsed_is_not_said_to_stop_no_reader():
     found, plan = mixed()
     assert "No reader" not in rehearsal_markdown(replace(found, proofs=found.proofs[1:]), plan)

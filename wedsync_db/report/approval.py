@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from wedsync_db.model import Approval, Migration, Plan, Proof
 from wedsync_db.report.markdown import counted, duration, findings_list, untagged
-from wedsync_db.report.rehearsal import licences_table, locks_table, longest_wait
+from wedsync_db.report.rehearsal import licences_table, locks_table, longest_wait, notes_list
 from wedsync_db.report.status import plan_text, rehearsal_text
 
 
@@ -20,7 +20,7 @@ def approval_markdown(proof: Proof, environment: str, until: datetime) -> str:
         *(["## Findings\n\n" + findings_list(plan.findings)] if plan.findings else []),
         "## Who would wait\n\n" + locks_table(rehearsal),
         "## Can it be undone without anybody looking\n\n" + licences_table(rehearsal, plan),
-        *(["## Notes\n\n" + "\n".join(f"- {untagged(note)}" for note in rehearsal.notes)] if rehearsal.notes else []),
+        *(["## Notes\n\n" + notes_list(rehearsal.notes)] if rehearsal.notes else []),
         f"Statement by statement: artifact `rehearsal-{environment}` of this run.",
     ]
     return "\n\n".join(parts) + "\n"

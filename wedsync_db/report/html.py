@@ -15,6 +15,7 @@ from wedsync_db.redact import redact
 from wedsync_db.report.approval import approval_line
 from wedsync_db.report.markdown import counted, duration, size
 from wedsync_db.report.outcome import headline, next_steps, outcome_line
+from wedsync_db.report.rehearsal import waited_for
 from wedsync_db.report.sql import pretty_sql
 
 _LINE = 90  # characters that fit beside the figures
@@ -57,9 +58,12 @@ def write_report(outcome: Outcome, folder: Path) -> Path:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     page = deployment_html(outcome).encode("utf-8", errors="backslashreplace")  # a path may be no text
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(page)
-    return partial.replace(path)
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(page)
+        return partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # half a page, where the disk is full
 
 
 def _redacted(value: Any) -> Any:
@@ -69,7 +73,7 @@ def _redacted(value: Any) -> Any:
 
 def _held(rehearsal: Rehearsal) -> list[tuple[str, HeldLock]]:
     """Each lock with its migration: what stops readers first, then by how long it was held."""
-    found = [(proof.migration, lock) for proof in rehearsal.proofs for lock in proof.locks]
+    found = [(proof.migration, lock) for proof, lock in waited_for(rehearsal)]
     return sorted(found, key=lambda one: (one[1].mode != _READERS_TOO, -one[1].seconds, one[1].relation))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 
 from wedsync_db.model import HeldLock, Licence, MigrationProof, Plan, Rehearsal, TracedStatement
 from wedsync_db.report.markdown import counted, duration, size, table, untagged
@@ -25,6 +26,7 @@ _LICENCES: Mapping[Licence, str] = {
     Licence.NONE: "**no**",
 }
 _LONGEST_SQL = 44  # with what stands beside it, as wide as a page of Prefect's
+_LONGEST_NOTE = 200
 _MOST_STATEMENTS = 20  # the full report has all of them
 _READERS_WAIT = _ORDER[0]
 
@@ -35,7 +37,7 @@ def rehearsal_markdown(rehearsal: Rehearsal, plan: Plan) -> str:
     if plan.pending:
         parts += _details(rehearsal, plan)
     if rehearsal.notes:
-        parts.append("## Notes\n\n" + "\n".join(f"- {note}" for note in rehearsal.notes))
+        parts.append("## Notes\n\n" + notes_list(rehearsal.notes))
     return "\n\n".join(parts) + "\n"
 
 
@@ -74,9 +76,20 @@ def _summary(rehearsal: Rehearsal, plan: Plan) -> str:
     return "  \n".join(lines)
 
 
+def notes_list(notes: Sequence[str]) -> str:
+    """A line for each note, as long as is read; one that names every table of a release is in the full report."""
+    return "\n".join(f"- {untagged(shorten(note, _LONGEST_NOTE, placeholder=' …'))}" for note in notes)
+
+
+def waited_for(rehearsal: Rehearsal) -> list[tuple[MigrationProof, HeldLock]]:
+    """The locks that somebody may have to wait for: a table that the plan itself makes is nobody's yet."""
+    made = {name for name, (before, _) in rehearsal.expected.objects.items() if before is None}
+    return [(p, lock) for p in rehearsal.proofs for lock in p.locks if f"table:{lock.relation}" not in made]
+
+
 def longest_wait(rehearsal: Rehearsal) -> str:
     """What is asked first at night: how long the application's readers would stand still."""
-    held = [lock for p in rehearsal.proofs for lock in p.locks if lock.mode == _READERS_WAIT]
+    held = [lock for _, lock in waited_for(rehearsal) if lock.mode == _READERS_WAIT]
     if not held:
         return "No reader has to wait."
     longest = max(held, key=lambda lock: lock.seconds)
@@ -85,7 +98,7 @@ def longest_wait(rehearsal: Rehearsal) -> str:
 
 def locks_table(rehearsal: Rehearsal) -> str:
     """What is locked and who would wait for how long, the worst first."""
-    held = [(p, lock) for p in rehearsal.proofs for lock in p.locks]
+    held = waited_for(rehearsal)
     if not held:
         return "Nobody: nothing that is there already is locked."
     rows = sorted(held, key=_severity)
