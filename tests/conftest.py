@@ -16,7 +16,9 @@ from psycopg import sql
 for name in [n for n in os.environ if n.startswith(("WEDSYNC_", "PREFECT_", "PG"))]:
     del os.environ[name]
 
-from tests.support.case import Case, database, environ_of, write_settings  # noqa: E402
+from tests.support import leaks  # noqa: E402
+from tests.support.case import PASSWORD, Case, database, environ_of, write_settings  # noqa: E402
+from tests.support.figures import summary  # noqa: E402
 from wedsync_db.home import Home  # noqa: E402
 from wedsync_db.installation import CHECKOUT, Installation  # noqa: E402
 from wedsync_db.postgres.cluster import Cluster, scratch  # noqa: E402
@@ -38,6 +40,8 @@ if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 _SETTINGS = {"max_prepared_transactions": "5"}  # some tests leave one in the way
 _numbers = itertools.count(1)
+_secret = {"the targets' password": PASSWORD}
+_leaks: set[str] = set()
 
 
 def pytest_addoption(parser):
@@ -51,6 +55,21 @@ def pytest_collection_modifyitems(items):
         callspec = getattr(item, "callspec", None)
         if callspec and any(type(value) is int and value in (15, 16) for value in callspec.params.values()):
             item.add_marker("majors")
+
+
+def pytest_sessionfinish(session):
+    """Fail the whole run, tests green or not, if the password of all the targets was left with Prefect."""
+    _leaks.update(leaks.in_files(_BASE / "prefect", _secret))
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["leaks"] = sorted(_leaks)
+    elif _leaks:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Take over what one of several processes found; this one's end comes later."""
+    _leaks.update(getattr(node, "workeroutput", {}).get("leaks", ()))
 
 
 def pytest_unconfigure():
@@ -133,7 +152,11 @@ def case(cluster, home, tmp_path, monkeypatch) -> Case:
 @pytest.fixture(scope="session")
 def prefect_server():
     """A temporary Prefect server for the session, without the heartbeat that costs each run a second."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.settings import (
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_SERVER_DATABASE_CONNECTION_URL,
+        temporary_settings,
+    )
     from prefect.testing.utilities import prefect_test_harness
 
     with (
@@ -141,3 +164,12 @@ def prefect_server():
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
         yield
+        file = Path(PREFECT_SERVER_DATABASE_CONNECTION_URL.value().partition("///")[2])
+        _leaks.update(leaks.in_files(file.parent, _secret) | leaks.in_database(file, _secret))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What the tests that kill counted, and why a run without failures failed."""
+    summary(terminalreporter)
+    for leak in sorted(_leaks):
+        terminalreporter.write_line(f"LEAKED: {leak}", red=True)

@@ -19,15 +19,17 @@ class Acknowledged:
 
     values: dict[int, str] = field(default_factory=dict)
     unsure: dict[int, set[str]] = field(default_factory=dict)
+    between: threading.Lock = field(default_factory=threading.Lock)  # held while a write is under way
 
     def lost(self, connection: psycopg.Connection) -> list[int]:
-        """Keys whose acknowledged value is not in the table; empty when nothing was lost."""
-        there = dict(connection.execute("select id, value from public.writes").fetchall())
-        return [
-            key
-            for key, value in self.values.items()
-            if there.get(key) != value and there.get(key) not in self.unsure.get(key, ())
-        ]
+        """Keys whose acknowledged value is not in the table; empty if nothing was lost. The writer waits meanwhile."""
+        with self.between:
+            there = dict(connection.execute("select id, value from public.writes").fetchall())
+            return [
+                key
+                for key, value in self.values.items()
+                if there.get(key) != value and there.get(key) not in self.unsure.get(key, ())
+            ]
 
 
 @contextmanager
@@ -43,7 +45,8 @@ def writing(address: Address) -> Iterator[Acknowledged]:
                 with session(address, "writer", lock_timeout_ms=0, statement_timeout_ms=0) as connection:
                     while not stop.is_set():
                         number += 1
-                        _write_once(connection, number, done)
+                        with done.between:
+                            _write_once(connection, number, done)
                         time.sleep(0.005)
             except Exception:  # noqa: BLE001 the server was killed, or is not back yet
                 stop.wait(0.1)
@@ -63,6 +66,7 @@ def _write_once(connection: psycopg.Connection, number: int, done: Acknowledged)
         (max(1, number // 2), f"u{number}", "update public.writes set value = %(value)s where id = %(key)s"),
     ):
         done.unsure.setdefault(key, set()).add(value)
-        connection.execute(statement, {"key": key, "value": value})
-        done.values[key] = value
+        # no row: its insert was in flight when the server died, and did not happen
+        if connection.execute(statement, {"key": key, "value": value}).rowcount:
+            done.values[key] = value
         done.unsure[key].discard(value)

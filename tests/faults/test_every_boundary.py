@@ -1,0 +1,64 @@
+"""A runner killed at every statement it sends: deploying, rolling back and recovering, while clients write and read."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.support.before_or_after import Killed, killed
+from tests.support.boundaries import boundaries, last
+from tests.support.killed_plans import PLANS
+from tests.support.runners import KILLED, Boundary, runners
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+_ALL_AT = 200  # as many random moments as this allows for, and every boundary is tried; fewer, fewer
+_COMMIT = "migrate/run:_commit"
+
+
+@pytest.fixture(params=PLANS)
+def target(request, case, tmp_path, record_property):
+    environment, lay = PLANS[request.param]
+    with runners(tmp_path) as forked, killed(case, environment, forked, lay) as target:
+        yield target
+        record_property("killed at a boundary", target.figures())
+
+
+@pytest.fixture
+def share(request) -> float:
+    """Of the boundaries at which nothing is committed."""
+    return min(1.0, request.config.getoption("moments") / _ALL_AT) ** 2
+
+
+def test_killed_at_every_boundary(target: Killed, share):
+    rng = random.Random(1)
+    trips = target.run("carry_out").trips
+    target.take_back()
+    for boundary in boundaries(trips, share, rng):
+        target.judge(target.run("carry_out", boundary), f"deploying: {boundary}")
+
+    _kill_recovery(target, last(trips, _COMMIT), share, rng)
+    commits = sum(trip.place.startswith(_COMMIT) for trip in trips)
+    left = last(trips, _COMMIT, but=1) if commits > 1 else last(trips, "migrate/ledger:record")
+    _kill_recovery(target, left, share, rng)
+    _kill_roll_back(target, share, rng)
+
+
+def _kill_recovery(target: Killed, left: Boundary, share: float, rng: random.Random) -> None:
+    """Kill the recovery of a deployment that was killed itself; the next one then finishes."""
+    assert target.run("carry_out", left).code == KILLED
+    whole = target.run("recover")
+    target.judge(whole, f"recovered: {left}")
+    for boundary in boundaries(whole.trips, share, rng):
+        assert target.run("carry_out", left).code == KILLED
+        target.judge(target.run("recover", boundary), f"recovering: {boundary}, what was left by a kill: {left}")
+
+
+def _kill_roll_back(target: Killed, share: float, rng: random.Random) -> None:
+    """Kill what follows a failure; there is only one end to that."""
+    target.case.rows("insert into public.switch values (now()) returning on_at")
+    whole = target.run("undo")
+    assert whole.code == 1
+    assert target.judge(whole, "rolled back") == "before"
+    for boundary in boundaries(whole.trips, share, rng):
+        assert target.judge(target.run("undo", boundary), f"rolling back: {boundary}") == "before"
