@@ -26,6 +26,7 @@ _MODULES = {
     "deploy": "flows.local_runs",
     "demo": "flows.demonstration",
     "up": "wedsync_db.cli.serving",
+    "automations": "wedsync_db.cli.automations",
 }
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 

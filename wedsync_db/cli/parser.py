@@ -117,5 +117,11 @@ def _reason(parser: argparse.ArgumentParser) -> None:
 
 def _own(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     _verb(verbs, "demo", "See all of it on this machine: a deployment that works, and two that must not.", env=False)
+    _verb(
+        verbs,
+        "automations",
+        "Make or renew the automations on the Prefect server that PREFECT_API_URL names.",
+        env=False,
+    )
     up = _verb(verbs, "up", "Start the Prefect server, a work pool, the deployments and a worker.", env=False)
     up.add_argument("--port", type=int, default=4200, help="the server's port on loopback (default 4200)")

@@ -7,19 +7,13 @@ cancels them before it stops, and settles those that an `up` which was killed le
 from __future__ import annotations
 
 import argparse
-import base64
-import json
-import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any
 
 from wedsync_db.cli.changing import recover
+from wedsync_db.cli.prefect_api import PASSWORD, PASSWORD_OF_SERVER, ask
 from wedsync_db.cli.terminal import say
 from wedsync_db.errors import TargetHeld, UsageError, WedsyncError
 from wedsync_db.installation import Installation
@@ -30,10 +24,6 @@ from wedsync_db.report.errors import error_text
 _UNDER_WAY = ("PENDING", "RUNNING", "PAUSED", "CANCELLING")
 _CANCEL_SECONDS = 60.0  # Prefect kills a run 30 s after it was told to end, and then its hook undoes what is left
 _POLL_SECONDS = 0.5
-_REPLY_SECONDS = 10.0
-_ATTEMPTS = 5
-_PASSWORD = "PREFECT_API_AUTH_STRING"  # noqa: S105 the variables' names, not what they hold
-_PASSWORD_OF_SERVER = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +41,15 @@ def let_in(environ: Mapping[str, str]) -> dict[str, str]:
     Raises:
         UsageError: the programs would be given another password than the server wants.
     """
-    wanted, given = environ.get(_PASSWORD_OF_SERVER), environ.get(_PASSWORD)
+    wanted, given = environ.get(PASSWORD_OF_SERVER), environ.get(PASSWORD)
     for secret in (wanted, given):
         register_secret((secret or "").partition(":")[2])  # user:password
     if wanted and given and wanted != given:
         raise UsageError(
-            f"{_PASSWORD} and {_PASSWORD_OF_SERVER} are not the same",
-            hint=f"Set {_PASSWORD_OF_SERVER} alone: what `up` starts is let in with it.",
+            f"{PASSWORD} and {PASSWORD_OF_SERVER} are not the same",
+            hint=f"Set {PASSWORD_OF_SERVER} alone: what `up` starts is let in with it.",
         )
-    return {_PASSWORD: wanted} if wanted else {}
+    return {PASSWORD: wanted} if wanted else {}
 
 
 def under_way(api: str, pool: str) -> tuple[Run, ...]:
@@ -69,7 +59,7 @@ def under_way(api: str, pool: str) -> tuple[Run, ...]:
         OSError: the server does not answer.
     """
     wanted = {"flow_runs": {"state": {"type": {"any_": _UNDER_WAY}}}, "work_pools": {"name": {"any_": [pool]}}}
-    found = _post(f"{api}/flow_runs/filter", wanted)
+    found = ask(f"{api}/flow_runs/filter", wanted)
     return tuple(Run(r["id"], r["name"], r["parameters"].get("environment")) for r in found)
 
 
@@ -140,27 +130,4 @@ def _recovered(run: Run, installation: Installation) -> str:
 
 
 def _tell(api: str, run: Run, state: str, message: str) -> None:
-    _post(f"{api}/flow_runs/{run.id}/set_state", {"state": {"type": state, "message": redact(message)}, "force": True})
-
-
-def _post(url: str, body: object) -> Any:
-    """Ask, and ask again while the server's SQLite is locked, which it says with 503."""
-    request = urllib.request.Request(  # noqa: S310 our own server on loopback
-        url, json.dumps(body).encode(), {"Content-Type": "application/json", **_authorization(os.environ)}
-    )
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            with urllib.request.urlopen(request, timeout=_REPLY_SECONDS) as reply:  # noqa: S310
-                return json.load(reply)
-        except urllib.error.HTTPError as error:
-            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or attempt == _ATTEMPTS:
-                raise
-            error.close()
-            time.sleep(_POLL_SECONDS)
-    raise AssertionError  # the last attempt returned or raised
-
-
-def _authorization(environ: Mapping[str, str]) -> dict[str, str]:
-    """The header by which a server that asks for a password knows us."""
-    password = environ.get(_PASSWORD_OF_SERVER) or environ.get(_PASSWORD)
-    return {"Authorization": f"Basic {base64.b64encode(password.encode()).decode()}"} if password else {}
+    ask(f"{api}/flow_runs/{run.id}/set_state", {"state": {"type": state, "message": redact(message)}, "force": True})

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from wedsync_db.cli import served_runs
+from wedsync_db.cli import automations, served_runs
 from wedsync_db.cli.answer import Answer
 from wedsync_db.cli.terminal import say
 from wedsync_db.errors import Refused, WedsyncError
@@ -56,6 +56,7 @@ def up(arguments: argparse.Namespace, installation: Installation) -> Answer:
         serving = stack.enter_context(_program(server, environ, home.prefect / "server.log", checkout, only))
         _wait_for(f"{api}/health", serving, home.prefect / "server.log")
         _register(environ, checkout)
+        _automate(api, installation)
         served_runs.settle(api, POOL, installation)
         worker = ("worker", "start", "--pool", POOL, "--type", "process", "--name", "local")
         working = stack.enter_context(_program(worker, environ, home.prefect / "worker.log", checkout, only))
@@ -103,6 +104,17 @@ def _register(environ: Mapping[str, str], checkout: Path) -> None:
     if _run(("work-pool", "inspect", POOL), environ, checkout).returncode:
         _must(("work-pool", "create", POOL, "--type", "process"), environ, checkout)
     _must(("--no-prompt", "deploy", "--all"), environ, checkout)
+
+
+def _automate(api: str, installation: Installation) -> None:
+    """Make or renew the automations: best effort, as a run is served without them, too."""
+    try:
+        _, missing = automations.register(api, automations.blocks_named(installation))
+    except OSError as error:
+        say(f"the automations could not be made: {type(error).__name__}")
+        return
+    for block in missing:
+        say(automations.missing_text(block))
 
 
 _QUIET = {
