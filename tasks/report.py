@@ -14,7 +14,7 @@ from prefect.states import Completed, Failed
 from tasks.names import EnvironmentName
 from tasks.notify import notify, wait_for_messages
 from tasks.publishing import publish
-from tasks.running import logger, say, step
+from tasks.running import logger, say, step, without_tags
 from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import this_installation
 from wedsync_db.model import Applied, Event, Opened, Outcome, Plan, Proof
@@ -73,7 +73,8 @@ def named_ends(flow: Callable[P, State[object]]) -> Callable[P, State[object]]:
     def run(*args: P.args, **kwargs: P.kwargs) -> State[object]:
         environment = str(args[0] if args else kwargs.get("environment"))
         try:
-            state = flow(*args, **kwargs)
+            with without_tags():
+                state = flow(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 nothing of a driver may get into Prefect's database
             state = _stopped(environment, error if isinstance(error, WedsyncError) else unexpected(error))
         if state.is_failed():

@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import TaskRunContext
+from prefect.context import TagsContext, TaskRunContext
 from prefect.tasks import Task, exponential_backoff
 
 from wedsync_db.errors import WedsyncError
@@ -63,7 +64,7 @@ def step(*, name: str, run_name: str, retries: int = 0) -> Callable[[Callable[P,
         return task(
             name=name,
             task_run_name=run_name,
-            tags=["wedsync-db"],
+            # no tags: for each of them Prefect asks its API before and after the task, and waits where it is gone
             cache_policy=NO_CACHE,
             persist_result=False,
             retries=retries,
@@ -73,6 +74,11 @@ def step(*, name: str, run_name: str, retries: int = 0) -> Callable[[Callable[P,
         )(_telling_errors(function))
 
     return decorate
+
+
+def without_tags() -> AbstractContextManager[object]:
+    """Let a run's tags not become those of its tasks: see `step`."""
+    return TagsContext(current_tags=set())
 
 
 def _telling_errors(function: Callable[P, R]) -> Callable[P, R]:

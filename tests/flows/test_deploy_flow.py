@@ -41,6 +41,20 @@ def applied(case) -> list[str]:
     return [e.id for e in read_plan(case.address, case.installation.environment("case")).applied]
 
 
+def test_no_task_asks_prefects_api_for_its_turn(case, monkeypatch):
+    """With the API away it would wait for that, between two steps that touch the target. Tags make it ask."""
+    from prefect import tags
+    from prefect.concurrency.v1 import sync
+
+    asked = []
+    monkeypatch.setattr(sync, "acquire_concurrency_slots", lambda names, **_: asked.append(names) or [])
+    monkeypatch.setattr(sync, "release_concurrency_slots", lambda *_, **__: None)
+    lay_base(case)
+    with tags("wedsync-db"):
+        assert deploy().is_completed()
+    assert asked == []
+
+
 def test_a_good_deployment_is_recorded_everywhere(case):
     lay_base(case)
     state = deploy()
