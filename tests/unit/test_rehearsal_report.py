@@ -123,6 +123,15 @@ def test_nobody_waits_for_a_table_that_the_plan_makes():
     assert "app.log" in waiting
 
 
+def test_a_table_that_many_migrations_lock_in_one_mode_has_one_line():
+    found, plan = mixed()
+    lock = HeldLock("app.guest", "AccessExclusiveLock", 2.5)
+    twice = (found.proofs[0], replace(found.proofs[1], locks=(lock,)))
+    text = rehearsal_markdown(replace(found, proofs=twice), plan)
+    assert "| `app.guest` | **everybody** | 2.5 s | AccessExclusive | 0003_fill, 1 more |" in text
+    assert text.count("AccessExclusive |") == 1
+
+
 def test_a_note_that_names_every_table_is_cut():
     found, plan = mixed()
     tables = ", ".join(f"app.t{n} (SQLSTATE 23502)" for n in range(100))

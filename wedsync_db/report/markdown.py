@@ -53,15 +53,16 @@ def plan_markdown(plan: Plan, environment: str) -> str:
     """The plan: what would run, in order, and what was found about it."""
     title = f"# {_plan_headline(plan, environment)}\n\n{len(plan.applied)} applied before · plan `{plan.hash[:12]}`\n"
     pending = table(
-        ("#", "migration", "statements", "needs", "revert", "transaction"),
+        # what has to be seen stands first: a cell is not wrapped in the browser, and a long one pushes the rest out
+        ("#", "migration", "revert", "transaction", "statements", "needs"),
         (
             (
                 position,
                 m.id,
-                len(m.deploy.statements),
-                ", ".join(m.requires) or "–",
                 "yes" if m.revert else "**missing**",
                 "yes" if m.transactional else "one statement at a time",
+                len(m.deploy.statements),
+                ", ".join(m.requires) or "–",
             )
             for position, m in enumerate(plan.pending, 1)
         ),

@@ -10,7 +10,7 @@ from wedsync_db.report.markdown import counted, duration, size, table, untagged
 
 # who waits for a lock of each mode (PostgreSQL's manual, table 13.2), the worst first
 _WAITING: Mapping[str, str] = {
-    "AccessExclusiveLock": "**everybody, readers too**",
+    "AccessExclusiveLock": "**everybody**",
     "ExclusiveLock": "all writers",
     "ShareRowExclusiveLock": "all writers",
     "ShareLock": "all writers",
@@ -97,15 +97,20 @@ def longest_wait(rehearsal: Rehearsal) -> str:
 
 
 def locks_table(rehearsal: Rehearsal) -> str:
-    """What is locked and who would wait for how long, the worst first."""
-    held = waited_for(rehearsal)
-    if not held:
+    """What is locked and who would wait for how long, the worst first; a line for all that lock a table in one mode."""
+    found: dict[tuple[str, str], list[tuple[MigrationProof, HeldLock]]] = {}
+    for proof, lock in sorted(waited_for(rehearsal), key=_severity):
+        found.setdefault((lock.relation, lock.mode), []).append((proof, lock))
+    if not found:
         return "Nobody: nothing that is there already is locked."
-    rows = sorted(held, key=_severity)
-    return table(
-        ("table", "waiting", "held", "lock", "migration"),
-        ((f"`{k.relation}`", _WAITING[k.mode], duration(k.seconds), k.mode, p.migration) for p, k in rows),
-    )
+    return table(("table", "waiting", "held", "lock", "migration"), (_lock(*key, ones) for key, ones in found.items()))
+
+
+def _lock(relation: str, mode: str, ones: Sequence[tuple[MigrationProof, HeldLock]]) -> tuple[str, ...]:
+    """The first is the longest. All names of modes end in the same word, for which the page has no room."""
+    (first, longest), *others = ones
+    migrations = f"{first.migration}, {len(others)} more" if others else first.migration
+    return (f"`{relation}`", _WAITING[mode], duration(longest.seconds), mode.removesuffix("Lock"), migrations)
 
 
 def _severity(item: tuple[MigrationProof, HeldLock]) -> tuple[int, float, str]:
