@@ -51,7 +51,7 @@ def deploy(environment: EnvironmentName, yes: bool = False, overrides: tuple[Ove
     """
     with announced_deployment(environment) as turn:
         for _ in range(_TRIES):
-            recover(environment)
+            recover(environment, again=True, overrides=overrides)
             ask_guard(environment, "start", overrides=overrides)
             plan = read_plan(environment)
             if not plan.pending:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from prefect import Flow
@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import APILogHandler
 
+from tasks.guard import ask_guard
 from tasks.names import EnvironmentName
 from tasks.notify import notify, wait_for_messages
 from tasks.publishing import publish_for
@@ -28,13 +29,23 @@ from wedsync_db.report.recovery import recovery_line, recovery_markdown, unrecov
 
 
 @step(name="recover", run_name="recover-{environment}")
-def recover(environment: EnvironmentName) -> tuple[Recovery, ...]:
+def recover(
+    environment: EnvironmentName, *, again: bool = False, overrides: Sequence[str] = ()
+) -> tuple[Recovery, ...]:
     """End the old runner's session, fence it off, then finish or undo its deployment. Doing it twice changes nothing.
+
+    With `again` somebody deploys the same once more: then half a file that only a person could undo is gone on with.
 
     Raises:
         PersonNeeded: undoing would lose something that was written since.
+        Refused: the guard speaks against going on; the deployment stays as it is.
     """
-    return recovered(environment, say)
+    asking = (lambda: _ask_guard(environment, overrides)) if again else None
+    return recovered(environment, say, going_on=asking)
+
+
+def _ask_guard(environment: EnvironmentName, overrides: Sequence[str]) -> None:
+    ask_guard.fn(environment, "between", overrides=overrides)
 
 
 def recover_afterwards(flow: Flow, flow_run: FlowRun, state: State) -> None:  # type: ignore[type-arg]  # noqa: ARG001 Prefect calls hooks by these names
@@ -68,12 +79,16 @@ def _aftermath(environment: str, told: logging.LoggerAdapter[logging.Logger]) ->
     return recovery_markdown(environment, done), event_of_recovery(done), line
 
 
-def recovered(environment: str, say: Callable[[str], None]) -> tuple[Recovery, ...]:
+def recovered(
+    environment: str, say: Callable[[str], None], *, going_on: Callable[[], None] | None = None
+) -> tuple[Recovery, ...]:
     """What `recover` does, as a plain function: hooks run outside of every run."""
     installation = this_installation()
     settings = installation.environment(environment)
     migrations, _ = read_migrations(settings.migrations)
     with installation.target(environment) as address:
-        done = recovering.recover(address, migrations, locks=settings.locks, say=say, clock=lambda: datetime.now(UTC))
+        done = recovering.recover(
+            address, migrations, locks=settings.locks, say=say, clock=lambda: datetime.now(UTC), going_on=going_on
+        )
     sweep_scratch(installation.home.scratch)  # copies of the data must not outlive a killed rehearsal
     return done

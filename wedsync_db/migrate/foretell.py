@@ -9,7 +9,7 @@ import psycopg
 
 from wedsync_db.migrate import debris, journal, ledger
 from wedsync_db.migrate.explain import place
-from wedsync_db.model import Licence, Migration, MigrationProof, Step
+from wedsync_db.model import Deployment, Licence, Migration, MigrationProof, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,24 @@ def what_if_cancelled(connection: psycopg.Connection, migrations: Sequence[Migra
         return "no deployment is under way: there is nothing to cancel"
     deployment = found[0]
     steps = journal.steps(connection, deployment.id)
-    applied = tuple(e.id for e in ledger.entries(connection))
-    reverted = tuple(s.migration for s in steps if s.direction == "revert" and s.statement is None)
     now = UnderWay(
         journal.migrations(connection, deployment.id),
         tuple(e.id for e in ledger.entries(connection) if e.deployment_id == deployment.id),
         {p.migration: p for p in journal.proofs(connection, deployment.id)},
-        tuple(_half_done(steps, {*applied, *reverted}, {m.id: m for m in migrations})),
+        half_done(connection, deployment, migrations),
         journal.is_rolling_back(connection, deployment),
-        reverted,
+        _reverted(steps),
     )
     return f"deployment {deployment.id}: {foretell(now)}"
+
+
+def half_done(
+    connection: psycopg.Connection, deployment: Deployment, migrations: Sequence[Migration]
+) -> tuple[HalfDone, ...]:
+    """The non-transactional files of a deployment that are begun and not finished."""
+    steps = journal.steps(connection, deployment.id)
+    whole = {*(e.id for e in ledger.entries(connection)), *_reverted(steps)}
+    return tuple(_half_done(steps, whole, {m.id: m for m in migrations}))
 
 
 def foretell(now: UnderWay) -> str:
@@ -93,6 +100,10 @@ def _committed(now: UnderWay) -> Iterator[str]:
         yield f"{count}, and a person would have to decide about {', '.join(unproven)}: no exact revert is proven"
     else:
         yield f"{count}; recover would revert them, unless something written since would be lost"
+
+
+def _reverted(steps: Sequence[Step]) -> tuple[str, ...]:
+    return tuple(s.migration for s in steps if s.direction == "revert" and s.statement is None)
 
 
 def _half_done(steps: Sequence[Step], whole: set[str], migrations: Mapping[str, Migration]) -> Iterator[HalfDone]:

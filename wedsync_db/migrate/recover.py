@@ -3,7 +3,7 @@
 The journal in the target says what was under way. Its old backend is ended and its epoch raised, so that the old
 runner, should it still live, can commit nothing more. Then only two ends are possible: everything was applied and the
 catalog changed exactly as rehearsed, and the bookkeeping is finished; or what was committed is taken back by the ladder
-of roll_back.py.
+of roll_back.py. Whoever deploys again can have it gone on with instead of being asked what to do about half a file.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import psycopg
 from wedsync_db.migrate import journal, ledger
 from wedsync_db.migrate.acquire import Say
 from wedsync_db.migrate.deployment import runner_name
+from wedsync_db.migrate.go_on import go_on, what_is_left
 from wedsync_db.migrate.roll_back import roll_back
 from wedsync_db.model import Change, Deployment, DeploymentStatus, Fingerprint, Migration, MigrationProof
 from wedsync_db.postgres import fingerprint
@@ -42,8 +43,12 @@ def recover(
     say: Say,
     clock: Callable[[], datetime],
     wait_seconds: float = 10.0,
+    going_on: Callable[[], None] | None = None,
 ) -> tuple[Recovery, ...]:
     """Finish or undo each interrupted deployment of this database, under the target lock; nothing where there is none.
+
+    With `going_on` a non-transactional file that is half done, and that only a person could undo, is finished together
+    with what was to come after it; it is called before each transaction, and may raise to stop there.
 
     Raises:
         TargetHeld: somebody holds the target, the deployment's own runner perhaps; nothing was touched.
@@ -54,7 +59,9 @@ def recover(
         return ()
     with target_lock(address, "recover", wait_seconds=wait_seconds, say=say) as lock:
         return tuple(
-            _recover(address, migrations, deployment, locks=locks, say=say, now=clock(), lock_pid=lock.pid)
+            _recover(
+                address, migrations, deployment, locks=locks, say=say, now=clock(), lock_pid=lock.pid, going_on=going_on
+            )
             for deployment in _unfinished(address)
         )
 
@@ -85,6 +92,7 @@ def _recover(
     say: Say,
     now: datetime,
     lock_pid: int,
+    going_on: Callable[[], None] | None,
 ) -> Recovery:
     age = (now - deployment.started_at).total_seconds()
     say(f"deployment {deployment.id} of {deployment.runner}, begun {age:.0f} s ago, was interrupted")
@@ -95,10 +103,20 @@ def _recover(
         proofs = journal.proofs(connection, ours.id)
         if _is_complete(connection, ours, proofs):
             return _finish(connection, ours, say)
+        left = what_is_left(connection, ours, migrations) if going_on else None
+    if left and going_on:
+        ended = go_on(address, ours, left, proofs, locks=locks, lock_pid=lock_pid, between=going_on, say=say)
+        if ended and (finished := _finished(address, ours, proofs, say)):
+            return finished
     done = roll_back(
         address, ours, migrations, proofs, locks=locks, say=say, lock_pid=lock_pid, reason="it was interrupted"
     )
     return Recovery(ours.id, DeploymentStatus.ROLLED_BACK, f"deployment {ours.id} was undone: {done.message}")
+
+
+def _finished(address: Address, deployment: Deployment, proofs: Sequence[MigrationProof], say: Say) -> Recovery | None:
+    with session(address, "recover") as connection:
+        return _finish(connection, deployment, say) if _is_complete(connection, deployment, proofs) else None
 
 
 def _is_complete(connection: psycopg.Connection, deployment: Deployment, proofs: Sequence[MigrationProof]) -> bool:
