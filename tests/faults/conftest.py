@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.broken import LOCKS, lay_base
 from tests.support.case import Case, database, environ_of, write_settings
+from tests.support.peers import Tool, the_tool
 from wedsync_db.home import Home
 from wedsync_db.installation import CHECKOUT, Installation
 
@@ -60,3 +61,12 @@ def based(cluster, major, bases, home, tmp_path, monkeypatch) -> Case:
         write_settings(tmp_path, locks=LOCKS)
         lay_base(case)
         yield case
+
+
+@pytest.fixture(scope="session")
+def tool(prefect_server) -> Tool:
+    """The command line: `tool("deploy", "case")` is a process of its own."""
+    from prefect.settings import PREFECT_API_URL
+
+    with the_tool(PREFECT_API_URL.value()) as tool:
+        yield tool
