@@ -44,11 +44,10 @@ def applied(case) -> list[str]:
 def test_no_task_asks_prefects_api_for_its_turn(case, monkeypatch):
     """With the API away it would wait for that, between two steps that touch the target. Tags make it ask."""
     from prefect import tags
-    from prefect.concurrency.v1 import sync
+    from prefect.concurrency import _sync
 
     asked = []
-    monkeypatch.setattr(sync, "acquire_concurrency_slots", lambda names, **_: asked.append(names) or [])
-    monkeypatch.setattr(sync, "release_concurrency_slots", lambda *_, **__: None)
+    monkeypatch.setattr(_sync, "acquire_concurrency_slots_with_lease", lambda names, *_, **__: asked.append(names))
     lay_base(case)
     with tags("wedsync-db"):
         assert deploy().is_completed()
