@@ -142,5 +142,4 @@ def _by_hand(case: Case) -> None:
         for migration in reversed([m for m in migrations if m.id in applied]):
             for statement in migration.revert.statements:
                 connection.execute(statement.sql)
-        for table in ("ledger", "step", "deployment"):
-            connection.execute(sql.SQL("delete from {}").format(sql.Identifier("wedsync_db", table)))
+        connection.execute("truncate wedsync_db.ledger, wedsync_db.deployment cascade")

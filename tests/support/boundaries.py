@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 
 from tests.support.runners import Boundary, Trip
 
-# what only asks: of several in a row the server cannot tell one end from the other
+# what only asks, or sets what is gone with the session: of several in a row the server cannot tell one end from another
 _ASKS = re.compile(
     r"postgres/(session:connect|fingerprint:|content:|locks:(_flag|_held))"
-    r"|migrate/(ledger:(installed_version|entries)|touched:|loss:|reconcile:index_of)"
-    r"|migrate/journal:(steps|read|proofs|migrations|unfinished|attached|_backend|_as_login)"
+    r"|migrate/(ledger:(installed_version|entries)|touched:|loss:|way:|reconcile:|run:reset|alone:_patience)"
+    r"|migrate/journal:(steps|tries|read|proofs|migrations|unfinished|attached|_backend|_as_login)"
 )
 
 
@@ -39,7 +39,5 @@ def _all(trips: Sequence[Trip]) -> Iterator[tuple[bool, Boundary]]:
 
 def last(trips: Sequence[Trip], place: str, *, but: int = 0) -> Boundary:
     """The end of the last trip at a place, or of the one `but` that many before it."""
-    passes = sum(trip.place.startswith(place) for trip in trips)
-    found = [trip for trip in trips if trip.place.startswith(place)][passes - 1 - but]
-    nth = [trip for trip in trips if trip.place == found.place].index(found) + 1
-    return Boundary(found.place, nth, "answered")
+    at = [index for index, trip in enumerate(trips) if trip.place.startswith(place)][-1 - but]
+    return Boundary(trips[at].place, sum(trip.place == trips[at].place for trip in trips[: at + 1]), "answered")
