@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.broken import LOCKS, lay_base
 from tests.support.case import Case, database, environ_of, write_settings
+from tests.support.cutting import copy, prepared_on  # noqa: F401 - fixtures of several files
 from tests.support.peers import Tool, the_tool
 from wedsync_db.home import Home
 from wedsync_db.installation import CHECKOUT, Installation

@@ -5,21 +5,16 @@ from __future__ import annotations
 import os
 import random
 import socket
-import tempfile
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.support.broken import switch_on
-from tests.support.case import URL_VARIABLE, environ_of, url
-from tests.support.cutting import Copy, Prepared, home_at, prepare
+from tests.support.cutting import Copy
 from tests.support.majors import every_major
 from tests.support.proxy import Cut, through
-from tests.support.tcp_server import listening
 from wedsync_db.backup import client
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.backup.store import list_backups
@@ -35,28 +30,6 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 
 COMMIT = query("apply", "commit").encode()
 MIGRATE, LOCK = b"wedsync-db/migrate", b"wedsync-db/deploy"
-
-
-@pytest.fixture(scope="module")
-def prepared_on():
-    """A server that listens on TCP and a rehearsed deployment on it, for each major: `prepared_on(18)`."""
-    with ExitStack() as stack:
-        made: dict[int, Prepared] = {}
-
-        def get(major: int) -> Prepared:
-            if major not in made:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wedsync-cut-")))
-                cluster = stack.enter_context(listening(major))
-                made[major] = stack.enter_context(prepare(cluster, folder, home_at(folder)))
-            return made[major]
-
-        yield get
-
-
-@pytest.fixture
-def copy(prepared_on, major) -> Copy:
-    with prepared_on(major).copy() as copy:
-        yield copy
 
 
 @pytest.fixture
@@ -232,16 +205,6 @@ def test_cut_while_the_rehearsal_reads_the_target(copy, tmp_path, record_propert
 
 
 # -- the whole flow ----------------------------------------------------------------------------------------------------
-def flow(environment: str) -> WedsyncError | None:
-    """Run it; the error it ends with, or None."""
-    from flows.deploy import deploy
-
-    result = deploy(environment, return_state=True).result(raise_on_failure=False)
-    if isinstance(result, BaseException) and not isinstance(result, WedsyncError):
-        raise result
-    return result if isinstance(result, WedsyncError) else None
-
-
 @pytest.mark.parametrize(
     ("cut", "code", "ends"),
     [
@@ -253,12 +216,8 @@ def flow(environment: str) -> WedsyncError | None:
 def test_the_flow_over_a_connection_that_is_cut(
     copy, prefect_server, impatient, monkeypatch, cut, code, ends, record_property
 ):
-    prepared = copy.prepared
-    for name, value in environ_of(prepared.folder, prepared.folder / "home", copy.direct).items():
-        monkeypatch.setenv(name, value)
     with through(copy.tcp, cut) as (proxy, address):
-        monkeypatch.setenv(URL_VARIABLE, url(address))
-        error = flow("case")
+        error = copy.flow(address, monkeypatch)
         assert proxy.done
         assert (error.exit_code if error else 0) == code, error
         copy.recover()

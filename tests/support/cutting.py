@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.support.broken import lay_base, planted
 from tests.support.case import Case, database, environ_of, write_settings
 from tests.support.proxy import through
-from tests.support.tcp_server import by_tcp
+from tests.support.reader import Readings, reading
+from tests.support.tcp_server import by_tcp, listening
 from tests.support.writer import Acknowledged, writing
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.errors import WedsyncError
@@ -43,6 +45,7 @@ _OURS = (
     "select application_name from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and"
     " application_name like 'wedsync-db/%' and application_name not in ('wedsync-db/writer', 'wedsync-db/reader')"
 )
+_READ = "select count(*), count(distinct name) from public.items"
 _numbers = itertools.count(1)
 
 
@@ -72,9 +75,9 @@ class Prepared:
     def copy(self) -> Iterator[Copy]:
         """A database like the base, with a client that writes and one that reads, both connected directly."""
         name = f"cut_{os.getpid()}_{next(_numbers)}"
-        with database(self.cluster, name, self.base.dbname) as direct, reading(direct) as failed:
+        with database(self.cluster, name, self.base.dbname) as direct, reading(direct, _READ) as readings:
             with writing(direct) as acknowledged:
-                yield Copy(self, direct, by_tcp(direct), acknowledged, failed)
+                yield Copy(self, direct, by_tcp(direct), acknowledged, readings)
 
 
 @dataclass
@@ -85,7 +88,7 @@ class Copy:
     direct: Address
     tcp: Address
     acknowledged: Acknowledged
-    failed_reads: list[str]
+    readings: Readings
     said: list[str] = field(default_factory=list)
 
     @property
@@ -102,6 +105,18 @@ class Copy:
         except (WedsyncError, psycopg.Error) as error:
             return error if isinstance(error, WedsyncError) else unexpected(error)
         return None
+
+    def flow(self, address: Address, patch: pytest.MonkeyPatch) -> WedsyncError | None:
+        """The whole flow, from guard to report; the error it ends with."""
+        from flows.deploy import deploy
+
+        folder = self.prepared.folder
+        for name, value in environ_of(folder, folder / "home", address).items():
+            patch.setenv(name, value)
+        result = deploy("case", return_state=True).result(raise_on_failure=False)
+        if isinstance(result, BaseException) and not isinstance(result, WedsyncError):
+            raise result
+        return result if isinstance(result, WedsyncError) else None
 
     def recover(self, address: Address | None = None) -> None:
         """Once; where nothing is open it does nothing."""
@@ -121,7 +136,8 @@ class Copy:
             assert journal.unfinished(connection) == ()
             applied = {e.id for e in ledger.entries(connection)} & {m.id for m in self.prepared.plan.pending}
             statuses = [row[0] for row in connection.execute(_STATUSES).fetchall()]
-        assert self.failed_reads == []
+        assert self.readings.errors == []
+        assert self.readings.seen <= {(500, 500)}
         if now == self.prepared.before:
             assert not applied
             assert "done" not in statuses
@@ -148,7 +164,7 @@ def prepare(cluster: Cluster, folder: Path, home: Path, name: str = "base") -> I
         case = Case(folder, address, cluster.address(name), installation)
         environment = installation.environment("case")
         lay_base(case)
-        _apply(address, environment, deployment.read_plan(address, environment))
+        apply_unrehearsed(address, environment)
         lay_pending(case)
         plan = deployment.read_plan(address, environment)
         rehearsal = _rehearse(case, environment, plan)
@@ -176,7 +192,9 @@ def lay_pending(case: Case) -> None:
     planted(case, 4)
 
 
-def _apply(address: Address, environment: Environment, plan: Plan) -> None:
+def apply_unrehearsed(address: Address, environment: Environment) -> None:
+    """Deploy what is pending, quickly: what was there before."""
+    plan = deployment.read_plan(address, environment)
     opened = deployment.open_deployment(address, environment, plan, _NOT_REHEARSED, None)
     with target_lock(address, "deploy", wait_seconds=5, say=print) as lock:
         deployment.migrate(
@@ -234,34 +252,6 @@ def no_orphans(admin: Address) -> Sequence[tuple[str]]:
     return []
 
 
-@contextmanager
-def reading(address: Address) -> Iterator[list[str]]:
-    """A client that reads all the time; what it could not read, or read wrongly."""
-    failed: list[str] = []
-    over = threading.Event()
-
-    def read() -> None:
-        with session(address, "reader", lock_timeout_ms=0, statement_timeout_ms=0) as connection:
-            while not over.wait(0.01):
-                rows = connection.execute("select count(*), count(distinct name) from public.items").fetchall()
-                if rows != [(500, 500)]:
-                    failed.append(str(rows))
-
-    def told() -> None:
-        try:
-            read()
-        except Exception as error:  # noqa: BLE001 told by the test, not by the thread
-            failed.append(str(error))
-
-    thread = threading.Thread(target=told)
-    thread.start()
-    try:
-        yield failed
-    finally:
-        over.set()
-        thread.join()
-
-
 def home_at(folder: Path) -> Path:
     """A state folder that the servers' account can reach."""
     folder.chmod(0o711)
@@ -274,3 +264,25 @@ def _nothing() -> None:
 
 def _quiet(_: object) -> None:
     pass
+
+
+@pytest.fixture(scope="session")
+def prepared_on():
+    """A server that listens on TCP and a rehearsed deployment on it, for each major: `prepared_on(18)`."""
+    with ExitStack() as stack:
+        made: dict[int, Prepared] = {}
+
+        def get(major: int) -> Prepared:
+            if major not in made:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wedsync-cut-")))
+                cluster = stack.enter_context(listening(major))
+                made[major] = stack.enter_context(prepare(cluster, folder, home_at(folder)))
+            return made[major]
+
+        yield get
+
+
+@pytest.fixture
+def copy(prepared_on, major) -> Copy:
+    with prepared_on(major).copy() as copy:
+        yield copy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from wedsync_db.errors import BackupError
 from wedsync_db.postgres.connect_errors import LOST_HINT
+from wedsync_db.postgres.pg_ctl import DISK_FULL, NO_ROOM
 from wedsync_db.postgres.programs import Programs, client_programs
 from wedsync_db.postgres.session import SERVER_SILENCE, Address
 from wedsync_db.redact import redact
@@ -32,7 +32,6 @@ _LEASH_SECONDS = 8.0  # more than the leash gives the program
 _UNACKNOWLEDGED_MS = 60_000
 _LOST = re.compile("server closed the connection|could not receive data|terminating connection|timed out")
 _TLS_MODES = ("require", "verify-ca", "verify-full")
-NO_ROOM = os.strerror(errno.ENOSPC)
 # a value in a message: `invalid input syntax for type integer: "…"`
 _VALUE = re.compile(r': ".*"$')
 
@@ -54,7 +53,8 @@ class Client:
         if self.process.wait():
             self.errors.seek(0)
             said = complaint(self.errors.read().decode(errors="replace"))
-            raise BackupError(f"{self.name} failed: {said}", hint=_hint(said))
+            full = DISK_FULL if NO_ROOM in said else None
+            raise BackupError(f"{self.name} failed: {said}", hint=_hint(said), sqlstate=full)
 
 
 def programs_for(address: Address, major: int) -> Programs:

@@ -65,6 +65,7 @@ def _hint(error: psycopg.Error) -> str:
         "55P03": "Somebody else uses the table; nothing was changed. Try again at a quieter time.",
         "57014": "It was cancelled, or took longer than statement_timeout_ms of the environment allows.",
         "40P01": "It met another transaction's locks the other way round; nothing was changed. Try again.",
+        "53100": "A disk of the server is full: make room there, then try again.",
         "53200": "Raise max_locks_per_transaction on the server.",
     }
     # only names and SQL of the script itself stand in the hints of this class

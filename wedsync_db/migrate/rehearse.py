@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from wedsync_db.errors import Inconclusive, MigrationFailed, RehearsalFailed
+from wedsync_db.errors import Inconclusive, MigrationFailed, RehearsalFailed, WedsyncError
 from wedsync_db.migrate import apply, journal, ledger
 from wedsync_db.migrate.copies import Copy, copies
 from wedsync_db.migrate.explain import describe
@@ -23,6 +23,7 @@ from wedsync_db.migrate.licence import require_licences
 from wedsync_db.migrate.updown import Proven, failed, prove_each
 from wedsync_db.model import Backup, Change, Fingerprint, Licence, MigrationProof, Plan, Rehearsal
 from wedsync_db.postgres import fingerprint
+from wedsync_db.postgres.pg_ctl import DISK_FULL
 from wedsync_db.postgres.server import server_facts
 from wedsync_db.postgres.session import session
 from wedsync_db.settings import LockSettings
@@ -113,11 +114,21 @@ def _judged() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise Inconclusive(
-            f"the rehearsal could not be finished: {describe(error)}",
-            hint="Is there room left on the disk for the scratch server?",
-            sqlstate=error.sqlstate,
-        ) from None
+        raise _unfinished(describe(error), error.sqlstate) from None
+    except OSError as error:
+        raise _unfinished(error.strerror or type(error).__name__, None) from None
+    except WedsyncError as error:
+        if error.sqlstate != DISK_FULL:
+            raise
+        raise _unfinished(error.message, error.sqlstate) from None
+
+
+def _unfinished(why: str, sqlstate: str | None) -> Inconclusive:
+    return Inconclusive(
+        f"the rehearsal could not be finished: {why}",
+        hint="Is there room left on the disk for the scratch server? It needs several times the database's size.",
+        sqlstate=sqlstate,
+    )
 
 
 def _dress_rehearsal(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from wedsync_db.errors import MigrationFailed, RehearsalFailed
+from wedsync_db.errors import Inconclusive, MigrationFailed, RehearsalFailed
 from wedsync_db.migrate.copies import Renew
 from wedsync_db.migrate.descent import Descent, descend
 from wedsync_db.migrate.desk import Clock, Desk, climb, desk_at
@@ -89,6 +89,11 @@ def _up(desk: Desk, migration: Migration, before: State, clock: Clock) -> _Up:
     try:
         tail = climb(desk, migration, tracer, clock)
     except MigrationFailed as error:
+        if desk.deployer.closed and error.sqlstate is None:  # gone without a word
+            raise Inconclusive(
+                f"the scratch server was lost: {error.message}",
+                hint="Is there room left on its disk, and memory? Otherwise this migration brings a server down.",
+            ) from None
         raise failed(error) from None
     finally:
         tracer.abandon()

@@ -6,6 +6,7 @@ and root (peer), and anybody with a password (scram); nobody is trusted.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shlex
@@ -30,6 +31,8 @@ START_TIMEOUT_SECONDS = 60
 _ORPHANS_SECONDS = 10.0
 _PORT = 5432
 _HBA, _IDENT = "pg_hba.conf", "pg_ident.conf"
+DISK_FULL = "53100"  # the SQLSTATE, also for programs that meet it
+NO_ROOM = os.strerror(errno.ENOSPC)
 _NOT_FOR_PG_CTL = frozenset('"$`\\\n')  # it hands paths to a shell in double quotes
 _LONGEST_SOCKET = 107  # bytes: sun_path of Linux less its final zero
 
@@ -113,8 +116,10 @@ def start(cluster: Cluster, settings: Mapping[str, str] | None = None) -> None:
     except WedsyncError as error:
         with log.open("rb") as opened:
             opened.seek(known)
-            reason = last_complaint(opened.read().decode(errors="replace")) or error.message
-        raise WedsyncError(f"PostgreSQL did not start: {reason}", hint=f"Its log is {log}") from None
+            said = opened.read().decode(errors="replace")
+        stopped = failure(f"PostgreSQL did not start: {last_complaint(said) or error.message}", said)
+        stopped.hint = stopped.hint or f"Its log is {log}"
+        raise stopped from None
 
 
 def stop(cluster: Cluster, mode: str = "fast") -> None:
@@ -143,7 +148,7 @@ def run(command: Sequence[str | Path], account: Account | None) -> None:
     """Run one of the server's programs as `account` (None: ourselves), quietly and with a clean environment.
 
     Raises:
-        WedsyncError: with the last line the program said.
+        WedsyncError: with the last line the program said; its sqlstate is DISK_FULL where that was the reason.
     """
     done = subprocess.run(
         [str(part) for part in command],
@@ -160,7 +165,15 @@ def run(command: Sequence[str | Path], account: Account | None) -> None:
     )
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no output"]
-        raise WedsyncError(f"{Path(command[0]).name} failed: {last_complaint(done.stderr) or said[-1]}")
+        raise failure(f"{Path(command[0]).name} failed: {last_complaint(done.stderr) or said[-1]}", done.stderr)
+
+
+def failure(message: str, said: str) -> WedsyncError:
+    """The error of a program by all that it said: a full disk is often not what it complains of last."""
+    if NO_ROOM not in said:
+        return WedsyncError(message)
+    more = "" if NO_ROOM in message else f" ({NO_ROOM})"
+    return WedsyncError(f"{message}{more}", hint="A disk is full: make room and try again.", sqlstate=DISK_FULL)
 
 
 def last_complaint(log: str) -> str:
