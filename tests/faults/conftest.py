@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.both_ways import Round, take_a_round
 from tests.support.broken import LOCKS, lay_base
 from tests.support.case import Case, database, environ_of, write_settings
 from tests.support.cutting import copy, prepared_on  # noqa: F401 - fixtures of several files
 from tests.support.peers import Tool, the_tool
+from wedsync_db.filelock import exclusive
 from wedsync_db.home import Home
 from wedsync_db.installation import CHECKOUT, Installation
 
@@ -71,3 +73,16 @@ def tool(prefect_server) -> Tool:
 
     with the_tool(PREFECT_API_URL.value()) as tool:
         yield tool
+
+
+@pytest.fixture(scope="session")
+def both_ways(clusters, request, tmp_path_factory) -> Round:
+    """What became of a round of deployments; taken once, by the first of pytest's processes that needs it."""
+    shared = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):  # one of several processes
+        shared = shared.parent
+    kept = shared / "both-ways.json"
+    with exclusive(shared / "both-ways.lock"):
+        if not kept.exists():
+            kept.write_text(take_a_round(tmp_path_factory.mktemp("both-ways"), clusters(18)).to_json())
+    return Round.from_json(kept.read_text())
