@@ -8,6 +8,7 @@ from tasks.names import EnvironmentName
 from tasks.publishing import Progress
 from tasks.running import say, step
 from wedsync_db.backup.dump import create_backup
+from wedsync_db.backup.keys import newest_key
 from wedsync_db.installation import this_installation
 from wedsync_db.model import Backup
 from wedsync_db.postgres.locks import target_lock
@@ -21,6 +22,7 @@ def take_backup(environment: EnvironmentName) -> Backup:
     Raises:
         BackupError: it could not be made; what was begun is removed.
         TargetHeld: somebody else holds the database.
+        Refused: the environment has to name a key for its backups, and does not.
     """
     installation = this_installation()
     settings = installation.environment(environment)
@@ -37,6 +39,7 @@ def take_backup(environment: EnvironmentName) -> Backup:
             check=lock.check,
             say=say,
             progress=Progress(f"backup-progress-{environment}", "Backup"),
+            key=newest_key(settings, installation.environ),
         )
     rows = sum(r.rows for r in backup.manifest.relations)
     stored = sum(length for length, _ in backup.manifest.files.values())

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from tasks.names import EnvironmentName
 from tasks.running import say, step
+from wedsync_db.backup.keys import newest_key
 from wedsync_db.guard.checks import check_guard
 from wedsync_db.guard.decide import GuardReport, require_open
 from wedsync_db.guard.impact import work_planned
@@ -31,6 +32,7 @@ def ask_guard(
     """
     installation = this_installation()
     settings = installation.environment(environment)
+    newest_key(settings, installation.environ)  # no backup without it, and nothing without a backup
     with installation.target(environment, create=True) as address:
         plan = proof.plan if proof else plan_ahead(address, settings)
         report = check_guard(

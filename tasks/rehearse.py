@@ -22,12 +22,13 @@ def rehearse(environment: EnvironmentName, plan: Plan, backup: Backup) -> Rehear
         BackupError: the backup is not what its manifest says.
     """
     installation = this_installation()
-    with installation.target(environment) as address:
+    settings = installation.environment(environment)
+    with installation.target(environment) as address, installation.readable(settings, backup) as plain:
         rehearsal = prove(
             address,
-            installation.environment(environment),
+            settings,
             plan,
-            backup,
+            plain,
             scratch_parent=installation.home.scratch,
             clock=lambda: datetime.now(UTC),
             say=say,

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from wedsync_db.home import Home, state_home
+from wedsync_db.model import Backup
 from wedsync_db.postgres.session import Address
 from wedsync_db.postgres.target import open_target
 from wedsync_db.settings import Environment, load_environment, load_environments, load_history
@@ -60,6 +61,22 @@ class Installation:
         environment = self.environment(name)
         with open_target(environment, self.home, self.environ, create=create) as address:
             yield address
+
+    @contextmanager
+    def readable(self, environment: Environment, backup: Backup) -> Iterator[Backup]:
+        """The backup's files without their encryption, where it has one; they are gone after the block.
+
+        Raises:
+            BackupError: it is damaged, or its key is not here.
+            Inconclusive: there is no room for it, or a newer program encrypted it.
+            UsageError: the variable with the keys is missing or wrong.
+        """
+        from wedsync_db.backup.keys import known_keys
+        from wedsync_db.backup.readable import readable
+
+        keys = known_keys(environment, self.environ) if backup.manifest.encryption else ()
+        with readable(backup, keys, self.home.ensure().scratch, jobs=environment.backup_jobs) as plain:
+            yield plain
 
     @contextmanager
     def history(self) -> Iterator[Address]:

@@ -273,6 +273,15 @@ class RelationContent:
 
 
 @dataclass(frozen=True, slots=True)
+class Encryption:
+    """How a backup's files are encrypted, and with which key; the salt is no secret. Hexadecimal."""
+
+    method: str
+    key_id: str
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What a backup contains. Written last, so that a folder without one is not a backup."""
 
@@ -288,8 +297,10 @@ class Manifest:
     fingerprint: str
     database_bytes: int
     seconds: float
-    large_objects: int = 0  # how many; their content is proven by the files' checksums only
+    large_objects: int = 0
     xid: int | None = None  # the oldest transaction its snapshot may not see (64 bits); None: made by an older program
+    large_object_hash: str | None = None  # of their content; None: made by an older program
+    encryption: Encryption | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,3 +235,13 @@ def test_progress_rises_to_one(address, db, tmp_path):
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     assert all(0 <= share <= 1 for share in shares)
+
+
+@every_major
+def test_a_large_object_that_may_not_be_read_is_named(db, reader, tmp_path):
+    db.execute("select lo_from_bytea(70001, 'x'), lo_from_bytea(70002, 'y')")
+    db.execute("grant select on large object 70001 to backup_reader")
+    with pytest.raises(BackupError, match="role backup_reader may not read large object 70002"):
+        back_up(reader, tmp_path)
+    db.execute("grant select on large object 70002 to public")
+    assert back_up(reader, tmp_path).manifest.large_objects == 2

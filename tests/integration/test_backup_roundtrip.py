@@ -301,3 +301,19 @@ def _with_present_files(backup):
 
     files = {name: value for name, value in digest_files(backup.path).items() if name != "manifest.json"}
     return replace(backup, manifest=replace(backup.manifest, files=files))
+
+
+def test_large_objects_are_compared_by_content(address, db, cluster, tmp_path):
+    big = "repeat(md5('x'), 100000)::bytea"  # more than one part of a megabyte
+    db.execute(f"select lo_from_bytea(70001, {big}), lo_from_bytea(70002, ''), lo_from_bytea(70003, '\\x00')")
+    backup = back_up(address, tmp_path)
+    assert backup.manifest.large_objects == 3
+    copy = restore_new(backup, cluster.address(), f"{address.dbname}_copy")
+    try:
+        verify_content(backup, copy)
+        with session(copy, "test") as connection:
+            connection.execute("select lo_put(70001, 3000000, '\\x79')")
+        with pytest.raises(BackupError, match="the 3 large objects have other content"):
+            verify_content(backup, copy)
+    finally:
+        db.execute(f"drop database {copy.dbname} with (force)")

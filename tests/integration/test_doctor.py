@@ -35,7 +35,7 @@ def message_of(rule, findings):
 def test_everything_is_there_and_said(address, environment, home, major):
     found = doctor(address, environment, home)
     assert rules(found, Severity.ERROR) == set()
-    assert {f.rule for f in found} == {*RULES, "rights", "client-programs", "scratch"}
+    assert {f.rule for f in found} == {*RULES, "rights", "client-programs", "scratch", "backup-key"}
     assert f"a scratch server of PostgreSQL {major} can run here" in message_of("scratch", found)
     assert "dumps this server (compresses with " in message_of("client-programs", found)
 
@@ -53,7 +53,7 @@ def test_what_is_missing_is_an_error_with_a_remedy(address, environment, home, t
     poor = replace(environment, require_tls=True, allow_data_copy=False, migrations=tmp_path / "none")
     unreachable_client = replace(address, parameters={"sslmode": "prefer"})
     found = doctor(unreachable_client, poor, home)
-    assert rules(found, Severity.ERROR) == {"tls", "data-copy", "migrations", "scratch"}
+    assert rules(found, Severity.ERROR) == {"tls", "data-copy", "migrations", "scratch", "backup-key"}
     assert all(f.hint for f in found if f.severity is Severity.ERROR)
 
 

@@ -77,10 +77,10 @@ def test_what_is_no_manifest_is_said(text):
 
 
 def test_a_manifest_of_another_format_asks_for_a_newer_program(monkeypatch):
-    monkeypatch.setattr("wedsync_db.backup.manifest.FORMAT", 2)
+    monkeypatch.setattr("wedsync_db.backup.manifest.FORMAT", 3)
     text = dump_manifest(MANIFEST)
     monkeypatch.undo()
-    with pytest.raises(BackupError, match="format 2"):
+    with pytest.raises(BackupError, match="format 3"):
         load_manifest(text)
 
 

@@ -16,6 +16,8 @@ from typing import Any
 import psycopg
 
 from wedsync_db.backup.client import CONNECTION, programs_for, running
+from wedsync_db.backup.encryption import METHOD, Cipher, encrypt_files
+from wedsync_db.backup.keys import Key
 from wedsync_db.backup.parallel import spread
 from wedsync_db.backup.roles import roles_script
 from wedsync_db.backup.server_globals import Globals, dump_globals, read_globals
@@ -23,9 +25,9 @@ from wedsync_db.backup.snapshot import LOCK_WAIT_MS, exported, importing
 from wedsync_db.backup.store import DATA, FINGERPRINT, GLOBALS, ROLES, digest_files, publish, staging, write_file
 from wedsync_db.backup.watch import Copied, Weight, look, require_no_queue, share_copied, weigh
 from wedsync_db.errors import BackupError
-from wedsync_db.model import Backup, Fingerprint, Manifest, RelationContent, ServerFacts
+from wedsync_db.model import Backup, Encryption, Fingerprint, Manifest, RelationContent, ServerFacts
 from wedsync_db.postgres.connect_errors import session_lost
-from wedsync_db.postgres.content import measure_pinned, sequences, tables
+from wedsync_db.postgres.content import measure_large_objects, measure_pinned, sequences, tables
 from wedsync_db.postgres.fingerprint import take
 from wedsync_db.postgres.programs import Programs
 from wedsync_db.postgres.queries import query
@@ -33,6 +35,7 @@ from wedsync_db.postgres.server import server_facts
 from wedsync_db.postgres.session import Address, session
 
 _TICK_SECONDS = 0.25
+_SALT_BYTES = 32
 _DUMP_SHARE = 0.95  # of the progress; the rest is checksums
 # Fastest first, each against plain zstd: lz4 is quicker but twice as large; pg_dump's own default gzip takes 4.2 times.
 # A bare number is gzip to every major.
@@ -55,6 +58,7 @@ def create_backup(  # noqa: PLR0913 - every one but the first three is optional
     check: Callable[[], None] = nothing,
     programs: Programs | None = None,
     token: Callable[[], str] = lambda: secrets.token_hex(2),
+    key: Key | None = None,
 ) -> Backup:
     """Back the whole database up into `folder`, and say in a manifest what it contains.
 
@@ -71,6 +75,7 @@ def create_backup(  # noqa: PLR0913 - every one but the first three is optional
         check: called four times a second while the dump runs; what it raises ends the backup.
         programs: the client programs; found on this machine by default.
         token: four characters that tell backups of the same second apart.
+        key: what to encrypt it with. Until the dump is done its files lie, private, in the folder as they are.
 
     Raises:
         BackupError: the role does not see all rows, pg_dump failed, the disk is full, or others queued up behind us.
@@ -81,7 +86,7 @@ def create_backup(  # noqa: PLR0913 - every one but the first three is optional
     backup_id = f"{started:%Y%m%dT%H%M%SZ}-{token()}"
     try:
         with staging(folder, backup_id) as (place, held):
-            run = _Run(address, backup_id, place, held, max(1, jobs), progress, check)
+            run = _Run(address, backup_id, place, held, max(1, jobs), progress, check, _cipher(key, backup_id))
             taken = _take(run, programs, say)
             return _finish(run, taken, environment, started, clock)
     except OSError as error:
@@ -102,6 +107,10 @@ def create_backup(  # noqa: PLR0913 - every one but the first three is optional
         ) from None
 
 
+def _cipher(key: Key | None, backup_id: str) -> Cipher | None:
+    return Cipher(key, secrets.token_bytes(_SALT_BYTES), backup_id) if key else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One backup in the making: where to, with what, whom to tell."""
@@ -113,6 +122,7 @@ class _Run:
     jobs: int
     progress: Callable[[float], None]
     check: Callable[[], None]
+    cipher: Cipher | None
 
     @property
     def purpose(self) -> str:
@@ -134,8 +144,9 @@ class _Taken:
     program: str
     values: Globals
     sequences: Mapping[str, int]
-    volume: tuple[int, int, int]  # bytes of the database, number of large objects, oldest transaction it may not see
+    volume: tuple[int, int]  # bytes of the database, oldest transaction it may not see
     relations: tuple[RelationContent, ...]
+    large_objects: RelationContent
     fingerprint: Fingerprint
 
 
@@ -157,8 +168,8 @@ def _take(run: _Run, programs: Programs | None, say: Callable[[str], None]) -> _
         codec, compress = next((name, option) for name, option in _CODECS if name in chosen.codecs)
         say(f"backup {run.id}: {len(names)} tables, pg_dump {chosen.major} with {codec}, {run.jobs} at a time")
         command = _command(run, chosen, snapshot, compress)
-        relations, fingerprint = _dump_and_measure(run, command, owner, measuring, weights)
-        return _Taken(server, snapshot, str(chosen.major), values, last_values, volume, relations, fingerprint)
+        contents = _dump_and_measure(run, command, owner, measuring, weights)
+        return _Taken(server, snapshot, str(chosen.major), values, last_values, volume, *contents)
 
 
 def _command(run: _Run, programs: Programs, snapshot: str, compress: str) -> list[str | Path]:
@@ -184,20 +195,26 @@ def _dump_and_measure(
     owner: psycopg.Connection,
     measuring: Sequence[psycopg.Connection],
     weights: Sequence[Weight],
-) -> tuple[tuple[RelationContent, ...], Fingerprint]:
+) -> tuple[tuple[RelationContent, ...], RelationContent, Fingerprint]:
     """Run pg_dump, and the manifest's queries beside it."""
     tasks = [partial(measure_pinned, relation=one.relation) for one in weights]
     with ExitStack() as stack:
         watching = stack.enter_context(_watching(run))
         waiter = stack.enter_context(ThreadPoolExecutor(1))
-        prints = stack.enter_context(spread([owner], [take]))
+        rest = stack.enter_context(spread([owner], [_rest]))
         contents = stack.enter_context(spread(measuring, tasks))
         client = stack.enter_context(running(command, run.address, run.application_name, held=(run.held,)))
         dumped = waiter.submit(client.wait)
-        for copied in _until_done(run, watching, [dumped, *prints, *contents]):
+        for copied in _until_done(run, watching, [dumped, *rest, *contents]):
             read = 1.0 if dumped.done() else share_copied(weights, copied)
             run.progress(_DUMP_SHARE * min(read, _share_measured(weights, contents)))
-        return tuple(sorted((c.result() for c in contents), key=lambda one: one.relation)), prints[0].result()
+        relations = tuple(sorted((c.result() for c in contents), key=lambda one: one.relation))
+        return relations, *rest[0].result()
+
+
+def _rest(owner: psycopg.Connection) -> tuple[RelationContent, Fingerprint]:
+    """What the snapshot holds beside tables."""
+    return measure_large_objects(owner), take(owner)
 
 
 @contextmanager
@@ -239,7 +256,8 @@ def _finish(run: _Run, taken: _Taken, environment: str, started: datetime, clock
     write_file(run.place / ROLES, roles_script(taken.values, taken.server.database, taken.server.major))
     objects = json.dumps(taken.fingerprint.objects, indent=1, sort_keys=True, ensure_ascii=False)
     write_file(run.place / FINGERPRINT, objects + "\n")
-    files = digest_files(run.place)
+    cipher = run.cipher
+    files = encrypt_files(run.place, cipher, jobs=run.jobs) if cipher else digest_files(run.place)
     finished = clock()
     manifest = Manifest(
         id=run.id,
@@ -254,9 +272,11 @@ def _finish(run: _Run, taken: _Taken, environment: str, started: datetime, clock
         fingerprint=taken.fingerprint.digest,
         database_bytes=taken.volume[0],
         seconds=(finished - started).total_seconds(),
-        large_objects=taken.volume[1],
-        xid=taken.volume[2],
+        large_objects=taken.large_objects.rows,
+        xid=taken.volume[1],
+        large_object_hash=taken.large_objects.hash,
+        encryption=Encryption(METHOD, cipher.key.id, cipher.salt.hex()) if cipher else None,
     )
-    backup = publish(run.place, manifest)
+    backup = publish(run.place, manifest, cipher.seal if cipher else None)
     run.progress(1.0)
     return backup

@@ -19,6 +19,7 @@ from wedsync_db.backup.prepare import (
     undisturbed,
     with_roles,
 )
+from wedsync_db.backup.readable import require_plain
 from wedsync_db.backup.server_globals import DatabaseProperties, load_globals
 from wedsync_db.backup.store import DATA, GLOBALS, check_files
 from wedsync_db.backup.verify import verify_content
@@ -53,7 +54,7 @@ def restore_backup(
     Jobs, subscriptions and logins of foreign servers are left out or stopped, so that a copy acts on nothing outside.
 
     Args:
-        backup: what to restore.
+        backup: what to restore; an encrypted one as `readable` gives it.
         address: an existing, empty database; `create_database` makes one like the source.
         programs: the client programs; found on this machine by default.
         jobs: tables restored at the same time.
@@ -67,6 +68,7 @@ def restore_backup(
         Inconclusive: this server or these programs cannot hold or read the backup.
     """
     check_files(backup)
+    require_plain(backup)
     values = load_globals((backup.path / GLOBALS).read_text(encoding="utf-8"))
     with _explained(), session(address, _PURPOSE, statement_timeout_ms=0) as connection:
         facts = server_facts(connection)
@@ -126,6 +128,7 @@ def create_database(
     Raises:
         BackupError: there is one of that name, or the locale is not installed on that server.
     """
+    require_plain(backup)
     properties = load_globals((backup.path / GLOBALS).read_text(encoding="utf-8")).database
     with _explained(), session(server, _PURPOSE, statement_timeout_ms=0) as connection:
         try:

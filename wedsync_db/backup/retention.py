@@ -13,7 +13,9 @@ from typing import Literal
 
 from wedsync_db.settings import RetentionSettings
 
-Progress = Literal["complete", "verified", "restored"]  # files written; files read back; restored and compared
+# files written; files read back; restored and compared; the last of either found it wrong
+Progress = Literal["complete", "verified", "restored", "failed"]
+_GOOD = ("verified", "restored")
 _SKEW = timedelta(days=1)
 
 
@@ -43,7 +45,7 @@ def judge(
     if why := _not_now(ordered, now):
         return tuple(Verdict(one.id, stays=True, reason=why) for one in ordered)
     reasons = _reasons(ordered, settings, pinned)
-    newest = next(one for one in reversed(ordered) if one.progress != "complete")
+    newest = next(one for one in reversed(ordered) if one.progress in _GOOD)
     gone = f"older than {settings.keep_days} days, and its week and month have a newer one"
     return tuple(
         Verdict(one.id, stays=True, reason=reasons[one.id])
@@ -59,6 +61,8 @@ def _not_now(ordered: Sequence[Stored], now: datetime) -> str:
         return "no backup has been verified yet"
     if ordered[-1].progress == "complete":
         return "the newest backup is not verified yet: nothing goes before it is"
+    if ordered[-1].progress == "failed":
+        return "the newest backup is no good: nothing goes before there is another"
     if ordered[-1].created_at > now + _SKEW:
         return "the newest backup is from the future: a clock is wrong"
     return ""
@@ -66,7 +70,7 @@ def _not_now(ordered: Sequence[Stored], now: datetime) -> str:
 
 def _reasons(ordered: Sequence[Stored], settings: RetentionSettings, pinned: Collection[str]) -> dict[str, str]:
     """Why each backup that stays does so; the strongest reason of several."""
-    good = [one for one in reversed(ordered) if one.progress != "complete"]
+    good = [one for one in reversed(ordered) if one.progress in _GOOD]
     since = good[0].created_at - timedelta(days=settings.keep_days)
     reasons = {one.id: f"younger than {settings.keep_days} days" for one in ordered if one.created_at > since}
     for one in _newest_of_each(good, lambda at: (at.year, at.month), settings.keep_months):

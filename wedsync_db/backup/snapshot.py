@@ -18,6 +18,7 @@ _BEGIN = "begin isolation level repeatable read read only"
 _UNSEEN = {
     "schema": ("may not use the schema of {}", "grant usage on the schema, or pg_read_all_data, to the role"),
     "select": ("may not read {}", "grant select on it, or pg_read_all_data, to the role"),
+    "large object": ("may not read {}", "grant select on it to the role; pg_read_all_data does not help here"),
     "policy": (
         "does not see all rows of {}: row level security hides some",
         "back up as a role with BYPASSRLS; dumping what the policies show would lose the rest without a word",
@@ -26,12 +27,14 @@ _UNSEEN = {
 
 
 def require_full_view(connection: psycopg.Connection) -> None:
-    """Make sure that this role sees every row of every table.
+    """Make sure that this role sees every row of every table, and every large object.
 
     Raises:
-        BackupError: it does not; naming the table and the role.
+        BackupError: it does not; naming the table or the object, and the role.
     """
     row = connection.execute(query("backup", "unseen")).fetchone()
+    if row is None and (numbers := connection.execute(query("backup", "unseen_large_object")).fetchone()):
+        row = f"large object {numbers[0]}", "large object"
     if row is None:
         return
     relation, reason = row

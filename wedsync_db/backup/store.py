@@ -6,9 +6,13 @@
         roles.sql         the same for psql, for a recovery without this program
         fingerprint.json  the catalog, object by object
         manifest.json     written last; every other file with its size and SHA-256
+        verified.json     how reading all of it back ended the last time, and
+        drilled.json      how restoring and comparing it did: see proven.py
 
-A backup in the making is called `.partial-…` and held by a lock on the folder itself, also by the program that writes
-into it. Where nobody holds it, its run was killed, and the next run removes it.
+Encrypted, every file but the last three is called `….enc`. A backup in the making is called `.partial-…` and held by a
+lock on the folder itself, also by the program that writes into it. Where nobody holds it, its run was killed, and the
+next run removes it, as it removes `.gone-…`, a backup whose deletion was not finished. Who reads a backup shares the
+lock on its folder, so that it is not deleted meanwhile.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from pathlib import Path
 
 from wedsync_db.backup.manifest import dump_manifest, load_manifest
 from wedsync_db.errors import BackupError
-from wedsync_db.filelock import exclusive, try_alone
+from wedsync_db.filelock import exclusive, share, try_alone
 from wedsync_db.model import Backup, Manifest
 
 MANIFEST = "manifest.json"
@@ -31,8 +35,13 @@ DATA = "data"
 GLOBALS = "globals.json"
 ROLES = "roles.sql"
 FINGERPRINT = "fingerprint.json"
+VERIFIED = "verified.json"
+DRILLED = "drilled.json"
 
+_BESIDE = frozenset({MANIFEST, VERIFIED, DRILLED})  # what the manifest does not list
 _PARTIAL = ".partial-"
+_GONE = ".gone-"
+_NOTE = ".note-"
 _CHUNK_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
 
@@ -57,13 +66,13 @@ def staging(folder: Path, backup_id: str) -> Iterator[tuple[Path, int]]:
         os.close(descriptor)
 
 
-def publish(partial: Path, manifest: Manifest) -> Backup:
+def publish(partial: Path, manifest: Manifest, seal: Callable[[str], str] | None = None) -> Backup:
     """Write the manifest, make the folders durable as the files are already, and give the backup its name.
 
     Raises:
         OSError: no room, or a backup of that name exists.
     """
-    write_file(partial / MANIFEST, dump_manifest(manifest))
+    write_file(partial / MANIFEST, dump_manifest(manifest, seal))
     for path in (partial / DATA, partial):
         _sync(path)
     final = partial.parent / manifest.id
@@ -78,6 +87,62 @@ def write_file(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_beside(backup: Backup, name: str, text: str) -> None:
+    """Put a note into a finished backup's folder, in the place of an older one: durable, and never half of it.
+
+    Raises:
+        BackupError: it cannot be written.
+    """
+    folder = backup.path.parent
+    try:
+        with exclusive(folder / ".lock"):
+            note = folder / f"{_NOTE}{backup.id}-{name}"
+            note.unlink(missing_ok=True)
+            write_file(note, text)
+            note.rename(backup.path / name)
+            _sync(backup.path)
+    except OSError as error:
+        raise BackupError(f"{name} of backup {backup.id} could not be written: {error.strerror}") from None
+
+
+@contextmanager
+def in_use(backup: Backup) -> Iterator[None]:
+    """Keep a backup from being deleted for this block.
+
+    Raises:
+        BackupError: it is not there any more.
+    """
+    try:
+        descriptor = _open_folder(backup.path)
+    except OSError as error:
+        raise BackupError(f"backup {backup.id} cannot be read: {error.strerror}") from None
+    try:
+        share(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove(backup: Backup) -> bool:
+    """Delete a backup, unless somebody reads it; says whether. It is none any more before its first file goes.
+
+    Raises:
+        OSError: it cannot be renamed. What cannot be deleted afterwards the next run tries again.
+    """
+    gone = backup.path.with_name(f"{_GONE}{backup.id}")
+    descriptor = _open_folder(backup.path)
+    try:
+        with exclusive(backup.path.parent / ".lock"):
+            if not try_alone(descriptor):
+                return False
+            backup.path.rename(gone)
+            _sync(gone.parent)
+            shutil.rmtree(gone, ignore_errors=True)
+            return True
+    finally:
+        os.close(descriptor)
 
 
 def digest_files(folder: Path) -> dict[str, tuple[int, str]]:
@@ -130,7 +195,7 @@ def check_files(backup: Backup) -> None:
     """
     try:
         there = _files(backup.path)
-        there.pop(MANIFEST, None)
+        there = {name: path for name, path in there.items() if name not in _BESIDE}
         problem = _first_problem(backup.manifest.files, there)
     except OSError as error:
         problem = f"{error.filename}: {error.strerror}"
@@ -176,7 +241,9 @@ def _sha256(path: Path) -> str:
 
 
 def _remove_debris(folder: Path) -> None:
-    for path in folder.glob(f"{_PARTIAL}*"):
+    for path in folder.glob(f"{_NOTE}*"):
+        path.unlink()
+    for path in [*folder.glob(f"{_PARTIAL}*"), *folder.glob(f"{_GONE}*")]:
         descriptor = _open_folder(path)
         try:
             if try_alone(descriptor):

@@ -14,8 +14,8 @@ from wedsync_db.backup.prepare import NOT_ON_A_COPY
 from wedsync_db.backup.server_globals import load_globals
 from wedsync_db.backup.store import FINGERPRINT, GLOBALS
 from wedsync_db.errors import BackupError, Inconclusive
-from wedsync_db.model import Backup, Fingerprint, RelationContent
-from wedsync_db.postgres.content import METHOD, PINNED, measure_pinned, tables
+from wedsync_db.model import Backup, Fingerprint, Manifest, RelationContent
+from wedsync_db.postgres.content import METHOD, PINNED, measure_large_objects, measure_pinned, tables
 from wedsync_db.postgres.fingerprint import take
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.server import server_facts
@@ -75,7 +75,7 @@ def _differences(
         found = {one.relation: one for one in (future.result() for future in futures)}
         yield from content_differences(backup.manifest.relations, found)
         yield from _sequences_behind(backup.manifest.sequences, first)
-        yield from _large_objects_missing(backup.manifest.large_objects, first)
+        yield from _large_object_differences(backup.manifest, measure_large_objects(first))
         yield from _catalog_differences(backup, first, same_roles=same_roles, say=say)
 
 
@@ -106,10 +106,11 @@ def _sequences_behind(recorded: Mapping[str, int], connection: psycopg.Connectio
             yield f"sequence {name} is at {value}, it had reached {last}"
 
 
-def _large_objects_missing(recorded: int, connection: psycopg.Connection) -> Iterator[str]:
-    count = connection.execute(query("restore", "large_objects")).fetchall()[0][0]
-    if count != recorded:
-        yield f"there are {count} large objects instead of {recorded}"
+def _large_object_differences(manifest: Manifest, found: RelationContent) -> Iterator[str]:
+    if found.rows != manifest.large_objects:
+        yield f"there are {found.rows} large objects instead of {manifest.large_objects}"
+    elif manifest.large_object_hash not in (None, found.hash):
+        yield f"the {found.rows} large objects have other content"
 
 
 def _catalog_differences(

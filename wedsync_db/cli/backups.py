@@ -18,6 +18,7 @@ from wedsync_db.settings import Environment
 def back_up(address: Address, environment: Environment, installation: Installation) -> Backup:
     """Back up under the target's lock, as a deployment does."""
     from wedsync_db.backup.dump import create_backup
+    from wedsync_db.backup.keys import newest_key
     from wedsync_db.postgres.locks import target_lock
 
     installation.home.ensure()
@@ -30,6 +31,7 @@ def back_up(address: Address, environment: Environment, installation: Installati
             jobs=environment.backup_jobs,
             say=say,
             progress=Progress("backup"),
+            key=newest_key(environment, installation.environ),
         )
 
 

@@ -20,10 +20,10 @@ def repair(arguments: argparse.Namespace, installation: Installation) -> Answer:
 
     environment = installation.environment(arguments.environment)
     reason = confirmed(environment.name, arguments.apply, arguments.reason, option="--apply")
-    backup = choose(arguments.backup, installation, environment.name)
+    chosen = choose(arguments.backup, installation, environment.name)
     home = installation.home.ensure()
     migrations, _ = read_migrations(environment.migrations)
-    with installation.target(environment.name) as address:
+    with installation.target(environment.name) as address, installation.readable(environment, chosen) as backup:
         found = repair_target(
             address,
             environment,

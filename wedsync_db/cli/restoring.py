@@ -43,7 +43,8 @@ def restore(arguments: argparse.Namespace, installation: Installation) -> Answer
         reason = confirm(environment.name, arguments.confirm, arguments.reason, risks=risks, option="--confirm")
         what = f"restored {chosen.id} into {arguments.database}"
         kept = _record(address, installation.home, environment.name, what, reason, lines)
-        restored = _restored(chosen, server, arguments.database)
+        with installation.readable(environment, chosen) as plain:
+            restored = _restored(plain, server, arguments.database)
     return Answer(
         f"{chosen.id} restored into {restored.dbname}; rows and content are those of the manifest; recorded in {kept}",
         {"backup": chosen.id, "database": restored.dbname, "at_risk": lines, "recorded": kept},

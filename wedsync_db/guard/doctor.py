@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import psycopg
 
 from wedsync_db.backup.client import programs_for
+from wedsync_db.backup.keys import newest_key
 from wedsync_db.errors import Refused, WedsyncError
 from wedsync_db.guard.checks import QUESTIONS, ask
 from wedsync_db.guard.decide import RULES
@@ -33,10 +35,12 @@ def doctor(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     promotion: Promotion | None = None,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Finding, ...]:
     """One finding or more for each thing a deployment needs: an error with its remedy, or a note that it is there.
 
     `promotion` is what the environment that comes first says: asked without migrations, only whether it answers.
+    `environ` has the variable with the key of the backups.
 
     Raises:
         Unreachable: no session with the target could be opened.
@@ -51,6 +55,7 @@ def doctor(
         *rights,
         *_needs("client-programs", lambda: _programs(address, major)),
         *_needs("scratch", lambda: _scratch(major)),
+        *_needs("backup-key", lambda: _backup_key(environment, environ)),
         *_environment(environment),
     )
 
@@ -132,6 +137,11 @@ def _scratch(major: int) -> str:
             hint=f"apt-get install postgresql-{major}, from apt.postgresql.org if Debian lacks it",
         )
     return f"a scratch server of PostgreSQL {major} can run here, from {binaries}"
+
+
+def _backup_key(environment: Environment, environ: Mapping[str, str]) -> str:
+    key = newest_key(environment, environ)
+    return f"backups are encrypted with key {key.id}" if key else "backups are not encrypted: no backup_key_env"
 
 
 def _environment(environment: Environment) -> Iterator[Finding]:

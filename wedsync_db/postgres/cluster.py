@@ -33,6 +33,7 @@ __all__ = [
     "SUPERUSER",
     "Cluster",
     "binaries_of",
+    "claimed",
     "create",
     "embedded",
     "embedded_exists",
@@ -132,12 +133,7 @@ def scratch(
         WedsyncError: the server does not start.
     """
     binaries = server_binaries(major, server_account(parent))
-    parent = parent or Path(tempfile.gettempdir())
-    # locked before it gets the name that sweep_scratch looks for
-    claim = Path(tempfile.mkdtemp(prefix=".claim-", dir=parent))
-    with lock_file(claim / "lock") as descriptor:
-        try_alone(descriptor)
-        folder = claim.rename(parent / f"{_SCRATCH}{claim.name.removeprefix('.claim-')}")
+    with claimed(parent or Path(tempfile.gettempdir())) as folder:
         cluster = cluster_in(folder, binaries, superuser)
         try:
             create(folder, binaries, superuser=superuser)
@@ -145,6 +141,20 @@ def scratch(
             yield cluster
         finally:
             _remove(cluster)
+
+
+@contextmanager
+def claimed(parent: Path) -> Iterator[Path]:
+    """A private folder that is gone after the block, or by `sweep_scratch` when its user was killed."""
+    # locked before it gets the name that sweep_scratch looks for
+    claim = Path(tempfile.mkdtemp(prefix=".claim-", dir=parent))
+    with lock_file(claim / "lock") as descriptor:
+        try_alone(descriptor)
+        folder = claim.rename(parent / f"{_SCRATCH}{claim.name.removeprefix('.claim-')}")
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep_scratch(parent: Path) -> tuple[Path, ...]:

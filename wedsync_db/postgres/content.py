@@ -74,6 +74,16 @@ def measure_pinned(
     return RelationContent(relation, rows, total, METHOD)
 
 
+def measure_large_objects(connection: psycopg.Connection) -> RelationContent:
+    """Count and hash the large objects of the database, by number and content.
+
+    Raises:
+        psycopg.Error: this role may not read one of them.
+    """
+    rows, total = connection.execute(query("content", "large_objects")).fetchall()[0]
+    return RelationContent("large objects", rows, total, METHOD)
+
+
 @contextmanager
 def pinned(connection: psycopg.Connection) -> Iterator[None]:
     """Put PINNED in force for the block, then the session's own settings again."""

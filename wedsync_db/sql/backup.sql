@@ -20,6 +20,19 @@ where c.relkind in ('r', 'p', 'S')
 order by 1
 limit 1
 
+-- name: unseen_large_object
+-- the first large object that this role may not read, and pg_dump would. has_largeobject_privilege is 18's
+select m.oid::pg_catalog.int8
+from pg_catalog.pg_largeobject_metadata m
+where not pg_catalog.pg_has_role(m.lomowner, 'USAGE')
+  and pg_catalog.current_setting('lo_compat_privileges') = 'off'
+  and not exists (
+    select from pg_catalog.aclexplode(m.lomacl) a
+    where a.privilege_type = 'SELECT'
+      and case a.grantee when 0 then true else pg_catalog.pg_has_role(a.grantee, 'USAGE') end)
+order by 1
+limit 1
+
 -- name: patient
 -- the session that holds the snapshot waits for the dump: no timeout may end it. transaction_timeout is 17's
 select pg_catalog.set_config(name, '0', false)
@@ -35,9 +48,8 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.oid = any (%s::pg_catalog.text[]::pg_catalog.regclass[])
 
 -- name: volume
--- the database as a whole, and large objects, which are no table of anybody's; which transactions the snapshot sees
+-- the database as a whole; which transactions the snapshot sees
 select pg_catalog.pg_database_size(pg_catalog.current_database()),
-       (select pg_catalog.count(*) from pg_catalog.pg_largeobject_metadata),
        pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::bigint
 
 -- name: copying

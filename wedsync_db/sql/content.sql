@@ -51,3 +51,22 @@ where c.relkind = 'S'
     select from pg_catalog.pg_depend d
     where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e')
 order by n.nspname collate "C", c.relname collate "C"
+
+-- name: large_objects
+-- their content, in parts of a megabyte: lo_get of all of a large one would need as much memory. The sum is as above
+select pg_catalog.count(*),
+       coalesce(pg_catalog.sum(
+         pg_catalog.hashtextextended(m.oid::pg_catalog.text || ':' || c.digests, 0)), 0)::pg_catalog.text
+from pg_catalog.pg_largeobject_metadata m
+cross join lateral (
+  with recursive part (start, length, digest) as (
+    select 0::pg_catalog.int8, pg_catalog.length(b), pg_catalog.md5(b)
+    from (select pg_catalog.lo_get(m.oid, 0, 1048576) as b offset 0) f
+    union all
+    select n.start, pg_catalog.length(n.b), pg_catalog.md5(n.b)
+    from (
+      select p.start + 1048576 as start, pg_catalog.lo_get(m.oid, p.start + 1048576, 1048576) as b
+      from part p where p.length = 1048576 offset 0) n
+  )
+  select pg_catalog.string_agg(digest, ' ' order by start) as digests from part
+) c

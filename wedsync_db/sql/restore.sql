@@ -43,7 +43,3 @@ update cron.job set active = false where active
 -- in which direction a restored sequence may be ahead; one that cycles cannot be judged
 select pg_catalog.format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value), increment_by > 0, cycle
 from pg_catalog.pg_sequences
-
--- name: large_objects
--- their number; to compare their content everybody would have to be allowed to read it
-select pg_catalog.count(*) from pg_catalog.pg_largeobject_metadata
