@@ -21,13 +21,16 @@ from wedsync_db.cli.prefect_api import ask
 from wedsync_db.errors import Unreachable, UsageError
 from wedsync_db.installation import CHECKOUT, Installation
 
-GONE, NO_WORKER, LATE = (one["name"] for one in automations.wanted([]))
+GONE, NO_WORKER, LATE = (one["name"] for one in automations.wanted([], ""))
 OURS = {"prefect.resource.id": "prefect.tag.wedsync-db", "prefect.resource.role": "tag"}
 POOL = {"prefect.resource.name": serving.POOL}
 
 
 def triggers():
-    return {one["name"]: AutomationCreate.model_validate(one).trigger for one in automations.wanted([str(uuid4())])}
+    return {
+        one["name"]: AutomationCreate.model_validate(one).trigger
+        for one in automations.wanted([str(uuid4())], "http://prefect")
+    }
 
 
 def flow(name: str) -> dict[str, str]:
@@ -96,7 +99,7 @@ def test_they_are_renewed_and_never_doubled(api, case):
     assert [action["type"] for action in first[GONE]["actions"]] == ["change-flow-run-state", "send-notification"]
     assert [action["type"] for action in first[LATE]["actions"]] == ["send-notification"]
     ask(f"{api}/automations/{first[LATE]['id']}", {"enabled": False}, method="PATCH")
-    ask(f"{api}/automations/", automations.wanted([])[0] | {"name": NO_WORKER})
+    ask(f"{api}/automations/", automations.wanted([], "")[0] | {"name": NO_WORKER})
 
     write_settings(case.folder, f'notify = ["{BLOCK}"]')
     assert run().exit_code == 0
@@ -110,6 +113,23 @@ def test_they_are_renewed_and_never_doubled(api, case):
     write_settings(case.folder)
     assert run().data["automations"] == [GONE]
     assert set(kept(api)) == {GONE}, "without anybody to tell there is nothing to do"
+
+
+def test_doctor_looks_for_the_blocks(api):
+    CustomWebhookNotificationBlock(**webhook("http://127.0.0.1:1/")).save("ops", overwrite=True)
+
+    def found(server, *blocks):
+        return [(f.severity, f.message) for f in automations.blocks_found(blocks, server)]
+
+    assert found(api) == [("note", "nobody is told of deployments: notify names no block")]
+    assert found(api, BLOCK, "slack-webhook/nowhere") == [
+        ("note", f"the Prefect server has block {BLOCK}"),
+        ("warning", "the Prefect server has no block slack-webhook/nowhere"),
+    ]
+    assert found(None, BLOCK) == [("note", f"not asked whether there is a block {BLOCK}: PREFECT_API_URL is not set")]
+    ((severity, message),) = found("http://127.0.0.1:1/api", BLOCK)
+    assert severity == "warning"
+    assert message.endswith("URLError")
 
 
 def test_a_server_that_is_not_there_is_told(case, monkeypatch):

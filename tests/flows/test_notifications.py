@@ -8,7 +8,7 @@ import threading
 import pytest
 from httpx import AsyncClient
 from prefect.blocks.abstract import NotificationBlock
-from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
@@ -17,11 +17,11 @@ from prefect.states import Cancelled, Crashed
 from tests.flows.test_approval import YES, somebody
 from tests.support.broken import BASE, lay_base, once_backed_up, planted, switch_on
 from tests.support.case import PASSWORD, write_settings
-from tests.support.receiver import BLOCK, TOKEN, Receiver, receiving, webhook
+from tests.support.receiver import BLOCK, TOKEN, Receiver, mailbox, receiving, webhook
 from tests.support.served import until
 from wedsync_db.errors import PersonNeeded
 from wedsync_db.migrate.recover import Recovery
-from wedsync_db.model import DeploymentStatus
+from wedsync_db.model import DeploymentStatus, Event
 from wedsync_db.postgres.locks import announce
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -167,6 +167,24 @@ def test_a_receiver_that_does_not_behave_is_warned_of_and_changes_nothing(case, 
     )
     until(lambda: all(words in warned(caplog) for words in expected), 20)
     assert TOKEN not in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # by what Prefect sends with, on older Pythons
+def test_mail_is_sent_by_a_block_for_slack_whose_address_is_a_mail_server(case, told):
+    from tasks import notify
+
+    write_settings(case.folder, 'notify = ["slack-webhook/mail"]')
+    with mailbox() as (port, letters):
+        address = f"mailto://127.0.0.1:{port}?from=db@example.org&to=on-call@example.org&mode=insecure&format=text"
+        SlackWebhook(url=address).save("mail", overwrite=True)
+        for _ in range(2):  # told once
+            notify.notify("case", Event.ROLLED_BACK, "as before")
+        notify.notify("nowhere", Event.ROLLED_BACK, "as before")  # is no reason to fail
+        notify.wait_for_messages()
+    (letter,) = letters
+    assert "Subject: case: rolled back" in letter
+    assert "To: on-call@example.org" in letter
+    assert "as before" in letter
 
 
 def interrupted(state) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,30 @@ def receiving() -> Iterator[Receiver]:
             yield receiver
         finally:
             receiver.go_on.set()
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def mailbox() -> Iterator[tuple[int, list[str]]]:
+    """A mail server's port on loopback, and the messages that came, until the block ends."""
+    letters: list[str] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(b"220 here\r\n")
+            while (line := self.rfile.readline().strip().upper()) not in (b"", b"QUIT"):
+                self.wfile.write(b"354 go on\r\n" if line == b"DATA" else b"250 ok\r\n")
+                if line == b"DATA":
+                    letters.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
+                    self.wfile.write(b"250 ok\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield server.server_address[1], letters
+        finally:
             server.shutdown()
             thread.join()
 

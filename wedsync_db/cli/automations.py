@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from wedsync_db.cli.answer import Answer
 from wedsync_db.cli.prefect_api import ask, is_missing
 from wedsync_db.errors import Unreachable, UsageError
 from wedsync_db.installation import Installation
+from wedsync_db.model import Finding, Severity
 
 _FILE = Path(__file__).with_name("automations.toml")
+_MAKE_IT = "Make it in the UI under Blocks, then run `automations`."
 Json = dict[str, Any]
 
 
@@ -34,7 +36,7 @@ def automations(_arguments: argparse.Namespace, installation: Installation) -> A
         made, missing = register(api.rstrip("/"), blocks_named(installation))
     except OSError as error:
         raise Unreachable(
-            f"the automations could not be made: {type(error).__name__} {getattr(error, 'code', '')}".rstrip(),
+            f"the automations could not be made: {_why(error)}",
             hint="Does PREFECT_API_URL name a Prefect server, and PREFECT_API_AUTH_STRING its password, if it has one?",
         ) from None
     text = "\n".join([*(f"made or renewed: {name}" for name in made), *map(missing_text, missing)])
@@ -48,7 +50,38 @@ def blocks_named(installation: Installation) -> tuple[str, ...]:
 
 def missing_text(block: str) -> str:
     """What to do about a block that the server does not have."""
-    return f"the Prefect server has no block {block}: make it in its UI under Blocks, then run `automations`"
+    return f"the Prefect server has no block {block}. {_MAKE_IT}"
+
+
+def blocks_found(blocks: Sequence[str], api: str | None) -> Iterator[Finding]:
+    """What `doctor` says about the blocks an environment names; without a server to ask it says that."""
+    if not blocks:
+        yield Finding("notify", Severity.NOTE, "nobody is told of deployments: notify names no block")
+    for block in blocks:
+        yield _block_found(block, api)
+
+
+def _block_found(block: str, api: str | None) -> Finding:
+    if not api:
+        return Finding(
+            "notify", Severity.NOTE, f"not asked whether there is a block {block}: PREFECT_API_URL is not set"
+        )
+    try:
+        there = block_id(api.rstrip("/"), block)
+    except OSError as error:
+        return Finding(
+            "notify",
+            Severity.WARNING,
+            f"the Prefect server does not say whether there is a block {block}: {_why(error)}",
+        )
+    if there is None:
+        return Finding("notify", Severity.WARNING, f"the Prefect server has no block {block}", _MAKE_IT)
+    return Finding("notify", Severity.NOTE, f"the Prefect server has block {block}")
+
+
+def _why(error: OSError) -> str:
+    """Class and status of the error; its text may hold an address."""
+    return f"{type(error).__name__} {getattr(error, 'code', '')}".rstrip()
 
 
 def block_id(api: str, block: str) -> str | None:
@@ -77,17 +110,18 @@ def register(api: str, blocks: Iterable[str]) -> tuple[list[str], list[str]]:
     """
     ids = {block: block_id(api, block) for block in blocks}
     known = [found for found in ids.values() if found is not None]
-    made = [automation["name"] for automation in wanted(known) if _renew(api, automation)]
+    made = [automation["name"] for automation in wanted(known, api.removesuffix("/api")) if _renew(api, automation)]
     return made, [block for block, found in ids.items() if found is None]
 
 
-def wanted(block_ids: Sequence[str]) -> Sequence[Json]:
+def wanted(block_ids: Sequence[str], ui: str) -> Sequence[Json]:
     """The automations of automations.toml as Prefect takes them, with a message to each of these blocks."""
-    return [_with_messages(one, block_ids) for one in tomllib.loads(_FILE.read_text(encoding="utf-8"))["automation"]]
+    found = tomllib.loads(_FILE.read_text(encoding="utf-8"))["automation"]
+    return [_with_messages(one, block_ids, ui) for one in found]
 
 
-def _with_messages(definition: Json, block_ids: Sequence[str]) -> Json:
-    body = definition.pop("message").strip()
+def _with_messages(definition: Json, block_ids: Sequence[str], ui: str) -> Json:
+    body = definition.pop("message").strip().replace("{ui}", ui)
     message = {"type": "send-notification", "subject": definition["name"], "body": body}
     return definition | {"actions": [*definition["actions"], *(message | {"block_document_id": i} for i in block_ids)]}
 

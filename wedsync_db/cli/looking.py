@@ -15,6 +15,7 @@ from wedsync_db.model import Finding, Plan, Rehearsal, Severity
 
 def doctor(arguments: argparse.Namespace, installation: Installation) -> Answer:
     """Is everything ready for a first deployment?"""
+    from wedsync_db.cli.automations import blocks_found
     from wedsync_db.guard.doctor import doctor as examine
     from wedsync_db.migrate.promotion import ask_source
     from wedsync_db.report.findings import finding_json, finding_text
@@ -22,7 +23,10 @@ def doctor(arguments: argparse.Namespace, installation: Installation) -> Answer:
     environment = installation.environment(arguments.environment)
     with installation.target(environment.name) as address:
         asked = ask_source(installation, environment)
-        findings = examine(address, environment, installation.home, promotion=asked)
+        findings = (
+            *examine(address, environment, installation.home, promotion=asked, environ=installation.environ),
+            *blocks_found(environment.notify, installation.environ.get("PREFECT_API_URL")),
+        )
     bad = [f for f in findings if f.severity is Severity.ERROR]
     verdict = "not ready" if bad else "ready for a deployment"
     good = [f"ok: {f.message} [{f.rule}]" for f in findings if f.severity is Severity.NOTE]
@@ -123,16 +127,17 @@ def _rehearse_environment(name: str, installation: Installation) -> Rehearsal | 
         if not found.pending:
             return None
         require_data_copy(environment)  # before a backup is made for nothing
-        return prove(
-            address,
-            environment,
-            found,
-            back_up(address, environment, installation),
-            scratch_parent=installation.home.scratch,
-            clock=_now,
-            say=say,
-            progress=Progress("rehearsal"),
-        )
+        with installation.readable(environment, back_up(address, environment, installation)) as backup:
+            return prove(
+                address,
+                environment,
+                found,
+                backup,
+                scratch_parent=installation.home.scratch,
+                clock=_now,
+                say=say,
+                progress=Progress("rehearsal"),
+            )
 
 
 def _plan_of(folder: Path) -> Plan:
