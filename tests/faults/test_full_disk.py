@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -173,11 +172,7 @@ def test_the_disk_of_the_rehearsal_fills_up(case, megabytes, record_property):
 def test_a_full_disk_for_reports_fails_no_deployment(case, prefect_server, record_property):
     write_settings(case.folder)
     lay_base(case)
-    with small_disk(1) as disk:
-        reports = case.installation.home.reports
-        with suppress(OSError):
-            reports.rmdir()
-        reports.symlink_to(disk)
+    with small_disk(1, at=case.installation.home.ensure().reports) as disk:
         fill(disk)
         assert deploy() is None
         assert [p.name for p in disk.rglob("*") if p.is_file()] == ["ballast"], "no half a page"

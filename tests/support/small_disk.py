@@ -14,12 +14,15 @@ import pytest
 
 
 @contextmanager
-def small_disk(megabytes: int) -> Iterator[Path]:
-    """An empty folder on a disk of its own, that everybody may enter; the test is skipped where none can be mounted."""
+def small_disk(megabytes: int, at: Path | None = None) -> Iterator[Path]:
+    """A disk of its own, empty, over the private folder `at` or over a new one that everybody may enter.
+
+    The test is skipped where none can be mounted.
+    """
     if os.geteuid() != 0:
         pytest.skip("only root may mount a small disk")
-    folder = Path(tempfile.mkdtemp(prefix="wedsync-disk-"))
-    options = f"size={megabytes}m,mode=755"
+    folder = at or Path(tempfile.mkdtemp(prefix="wedsync-disk-"))
+    options = f"size={megabytes}m,mode={'700' if at else '755'}"
     try:
         done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=False)
         if done.returncode:
