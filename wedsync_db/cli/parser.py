@@ -12,6 +12,12 @@ _EXIT_CODES = """exit codes:
   4  a person is needed: going on or back would lose something
   5  it could not be judged, so it does not pass"""
 
+_HEALTH_CODES = """exit codes, those of monitoring plugins:
+  0  healthy
+  1  degraded, or something could not be looked at
+  2  unhealthy
+  3  unknown: nothing could be looked at, or wrong usage"""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; each verb takes --json."""
@@ -52,6 +58,8 @@ def _looking(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     _verb(verbs, "doctor", "Is everything ready for a first deployment? Changes nothing.")
     _verb(verbs, "status", "What is applied, pending and wrong; who holds the database; what a cancellation would do.")
     _verb(verbs, "plan", "What a deployment would do. Changes nothing.")
+    health = _verb(verbs, "health", "Is the database well, now? Each check with its evidence. Changes nothing.")
+    health.epilog = _HEALTH_CODES
     lint = _verb(verbs, "lint", "Hazards in migration files, with the safe rewrite.", env=False)
     lint.add_argument("folder", metavar="DIR", nargs="?", default="migrations")
     rehearse = _verb(
@@ -101,7 +109,20 @@ def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
 
 def _backups(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     _verb(verbs, "backup", "Back up the database, with a manifest of what it holds.")
-    _verb(verbs, "backups", "The backups of an environment.")
+    listed = _verb(verbs, "backups", "The backups of an environment, and how far each is proven.")
+    listed.add_argument(
+        "--prune", action="store_true", help="delete those that its retention lets go, with the reasons"
+    )
+    listed.add_argument("--dry-run", action="store_true", help="with --prune: only say which would go")
+    listed.add_argument(
+        "--rebuild", action="store_true", help="make the registry in the history store from the folders"
+    )
+    drill = _verb(
+        verbs, "drill", "Restore a backup into a scratch server, compare all of it, and measure how long it took."
+    )
+    drill.add_argument(
+        "backup", metavar="BACKUP", nargs="?", default="newest", help="a backup's name (default: newest)"
+    )
     restore = _verb(verbs, "restore", "Restore a backup into a new database; never over its source.")
     restore.add_argument("backup", metavar="BACKUP", help="a backup's name, or `newest`")
     restore.add_argument(

@@ -1,0 +1,70 @@
+"""What an observed value comes to, by its limits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wedsync_db.monitor.states import Checked, State
+from wedsync_db.monitor.thresholds import Threshold
+
+RUNBOOK = "docs/runbooks/health.md"
+
+
+def judge(
+    name: str,
+    threshold: Threshold,
+    observed: float | None,
+    evidence: str = "",
+    *,
+    subject: str = "",
+    worse: bool = False,
+) -> Checked:
+    """One observation as a check; None is unknown. `worse` makes it unhealthy whatever the value is."""
+    return Checked(
+        name,
+        _state(threshold, observed, worse=worse),
+        observed,
+        threshold.unit,
+        (evidence,) if evidence else (),
+        subject,
+        threshold.degraded,
+        threshold.unhealthy,
+        f"{RUNBOOK}#{name.replace('_', '-')}",
+    )
+
+
+def unknown(name: str, threshold: Threshold, why: str) -> Checked:
+    """A check that could not be made, and why."""
+    return judge(name, threshold, None, why)
+
+
+def worst(found: Iterable[Checked]) -> tuple[Checked, ...]:
+    """Every check with what is wrong with it, the worst first; one line for a check where nothing is."""
+    chosen: dict[str, list[Checked]] = {}
+    for one in found:
+        chosen.setdefault(one.name, []).append(one)
+    flat = [bad for several in chosen.values() for bad in _bad(several) or several[:1]]
+    return tuple(sorted(flat, key=lambda one: -_WEIGHT[one.state]))
+
+
+_WEIGHT = {State.HEALTHY: 0, State.UNKNOWN: 1, State.DEGRADED: 2, State.UNHEALTHY: 3}
+
+
+def _bad(several: list[Checked]) -> list[Checked]:
+    return [one for one in several if one.state is not State.HEALTHY]
+
+
+def _state(threshold: Threshold, observed: float | None, *, worse: bool) -> State:
+    if worse:
+        return State.UNHEALTHY
+    if observed is None:
+        return State.UNKNOWN
+    if _is_beyond(threshold.unhealthy, observed, threshold):
+        return State.UNHEALTHY
+    return State.DEGRADED if _is_beyond(threshold.degraded, observed, threshold) else State.HEALTHY
+
+
+def _is_beyond(limit: float | None, observed: float, threshold: Threshold) -> bool:
+    if limit is None:
+        return False
+    return observed > limit if threshold.higher_is_worse else observed < limit

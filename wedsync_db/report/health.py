@@ -1,0 +1,79 @@
+"""Health as text for people, and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from wedsync_db.monitor.states import Checked, State, overall
+from wedsync_db.report.markdown import duration
+
+_MARKS = {State.HEALTHY: "ok", State.DEGRADED: "DEGRADED", State.UNHEALTHY: "UNHEALTHY", State.UNKNOWN: "unknown"}
+
+
+def health_text(found: Sequence[Checked], tree: Sequence[Sequence[Any]], environment: str) -> str:
+    """The state, a line for everything that is wrong with where to read on, who blocks whom, and what is well."""
+    bad = [one for one in found if one.state is not State.HEALTHY]
+    well = sorted({one.name for one in found} - {one.name for one in bad})
+    lines = [f"{environment}: {overall(found).value}"]
+    for one in bad:
+        lines.append(f"  {_MARKS[one.state]:9}  {one.name}: {_observed(one)}")
+        lines += [f"             {line}" for line in one.evidence]
+        lines.append(f"             → {one.runbook}")
+    lines += ["who waits for whom:", *map(_branch, tree)] if tree else []
+    lines.append(f"  well: {', '.join(well) or 'nothing'}")
+    return "\n".join(lines)
+
+
+def health_json(found: Sequence[Checked], environment: str) -> dict[str, Any]:
+    """`{environment, status, checks: […]}`; `threshold` is the first limit, in the check's unit."""
+    return {
+        "environment": environment,
+        "status": overall(found).value,
+        "checks": [
+            {
+                "name": one.name,
+                "subject": one.subject,
+                "status": one.state.value,
+                "observed": one.observed,
+                "unit": one.unit,
+                "threshold": {"degraded": one.degraded, "unhealthy": one.unhealthy},
+                "evidence": list(one.evidence),
+                "runbook": one.runbook,
+            }
+            for one in found
+        ],
+    }
+
+
+def shown(value: float | None, unit: str) -> str:
+    """A value in words: seconds as a duration, a ratio as percent, None as not known."""
+    if value is None:
+        return "not known"
+    if unit == "seconds":
+        return duration(value)
+    if unit == "ratio":
+        return f"{value * 100:.0f} %" if value <= 1 else f"{value:.1f} times"
+    return f"{value:,.0f} {unit}".replace(",", " ").strip()
+
+
+def _observed(one: Checked) -> str:
+    limits = [
+        f"{word} {shown(limit, one.unit)}"
+        for word, limit in (("degraded at", one.degraded), ("unhealthy at", one.unhealthy))
+        if limit is not None
+    ]
+    return f"{shown(one.observed, one.unit)} ({', '.join(limits)})" if limits else shown(one.observed, one.unit)
+
+
+def _branch(row: Sequence[Any]) -> str:
+    depth, pid, user, application, state, waited, mode, thing = row
+    who = f"pid {pid}" if pid else "a prepared transaction"
+    name = f"{application or 'no application name'}, user {user}, {state}" if pid else state
+    waits = f" waits {duration(waited)} for {mode} on {thing}" if waited is not None else ""
+    return f"  {'   ' * depth}{'└ ' if depth else ''}{who} ({name}){waits}"
+
+
+def is_blocked(found: Iterable[Checked]) -> bool:
+    """Whether there is a tree of blocked sessions to be shown."""
+    return any(one.name == "blocked" and one.state in (State.DEGRADED, State.UNHEALTHY) for one in found)
