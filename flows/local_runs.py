@@ -65,7 +65,7 @@ def run(call: Callable[[], Any]) -> Answer:
         WedsyncError: what the flow ended with, or that it ended by something else.
         Inconclusive: Prefect lost the run.
         Refused: the Prefect server lets nobody in without a password, and ours is not the one.
-        Unreachable: the Prefect API that is configured does not answer.
+        Unreachable: the Prefect API that is configured does not answer, or a temporary one does not start.
     """
     from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -90,6 +90,12 @@ def _start_api() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child inherits it
     try:
         get_client(sync_client=True)
+    except RuntimeError:
+        raise Unreachable(
+            "the run's temporary Prefect server did not start",
+            hint="Is this machine very busy, or its disk full? PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS gives "
+            "it longer; PREFECT_API_URL names a server that runs already. Nothing was touched.",
+        ) from None
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 

@@ -158,6 +158,19 @@ def test_prefect_api_that_does_not_answer():
         run(broken)
 
 
+def test_temporary_server_that_does_not_start_in_time(monkeypatch):
+    from flows.local_runs import run
+    from wedsync_db.errors import Unreachable
+
+    def too_late(**_):
+        raise RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server.")
+
+    monkeypatch.setattr("prefect.client.orchestration.get_client", too_late)
+    with pytest.raises(Unreachable, match="did not start") as caught:
+        run(lambda: pytest.fail("nothing may begin without it"))
+    assert "Nothing was touched" in caught.value.hint
+
+
 def test_ctrl_c_ends_the_run_and_not_its_prefect_server_before_it(case):
     """As a terminal sends it: to us and to all that we started.
 
