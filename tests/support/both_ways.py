@@ -90,7 +90,8 @@ class Round:
     started: dict[str, int] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)  # what the flow of `remote done` logged, by the server
     clicked: list[str] = field(default_factory=list)
-    turned_down: dict[str, int] = field(default_factory=dict)
+    turned_down: dict[str, int] = field(default_factory=dict)  # status by form
+    started_by_that: int = 0
     rows: dict[str, list[list]] = field(default_factory=dict)
     up: str = ""
     hooked: str = ""  # the lines of the run whose process was killed
@@ -211,6 +212,7 @@ class Runner:
         if api is None:  # a server of its own, that writes where it can be searched, but not into the other one's file
             environ["PREFECT_HOME"] = str(self.world.home.prefect / "temporary")
             Path(environ["PREFECT_HOME"]).mkdir()
+            environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = str(int(_SECONDS))
         done = subprocess.run(
             [sys.executable, "-m", "flows", "deploy", name, *arguments],
             cwd=CHECKOUT, env=environ, capture_output=True, text=True, check=False, timeout=_SECONDS,
@@ -369,7 +371,7 @@ def _ask_for_what_is_refused(runner: Runner, seen: Round) -> None:
             for what, (name, arguments, login) in strangers.items()
         }
         seen.ran |= {what: done.result() for what, done in ran.items()}
-    seen.turned_down["runs started by all that"] = len(runner.runs()) - before
+    seen.started_by_that = len(runner.runs()) - before
 
 
 def _note(runner: Runner, seen: Round) -> None:
@@ -392,7 +394,7 @@ def _search(world: World, seen: Round, arguments: set[str]) -> None:
     """Look through all that is left, and find a word that may be there, so that looking is known to work."""
     texts = {f"what `{name}` said": ran.out + ran.err for name, ran in seen.ran.items()}
     texts |= {"what `up` said": seen.up, "a command line": "\n".join(arguments)}
-    words = world.words | {"CONTROL": "remote_failed"}
+    words = world.words | {"CONTROL": "remote_failed", "CONTROL 2": "http://127.0.0.1", "CONTROL 3": "Worker 'local'"}
     found = leaks.in_texts(texts, words)
     for folder in (world.home.prefect, world.home.reports):
         found |= {f"{leak} ({folder.name})" for leak in leaks.in_files(folder, words)}
