@@ -67,8 +67,8 @@ class Installation:
         """The backup's files without their encryption, where it has one; they are gone after the block.
 
         Raises:
-            BackupError: it is damaged, or its key is not here.
-            Inconclusive: there is no room for it, or a newer program encrypted it.
+            BackupError: it is damaged, or was changed by somebody without the key.
+            Inconclusive: its key is not here, there is no room for it, or a newer program encrypted it.
             UsageError: the variable with the keys is missing or wrong.
         """
         from wedsync_db.backup.keys import known_keys

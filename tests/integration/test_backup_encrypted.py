@@ -46,7 +46,7 @@ def test_it_comes_back_with_the_key_and_nothing_of_it_lies_about(backup, cluster
 def test_without_the_key_nothing_is_restored(backup, cluster, home):
     with pytest.raises(BackupError, match="encrypted with key aaaa"):
         restore_new(backup, cluster.address(), "never")
-    with pytest.raises(BackupError, match="key aaaa, which is not here"), readable(backup, [OTHER], home.scratch):
+    with pytest.raises(Inconclusive, match="key aaaa, which is not here"), readable(backup, [OTHER], home.scratch):
         pass
     with (
         pytest.raises(BackupError, match="was not written with key aaaa"),

@@ -59,6 +59,7 @@ def create_backup(  # noqa: PLR0913 - every one but the first three is optional
     programs: Programs | None = None,
     token: Callable[[], str] = lambda: secrets.token_hex(2),
     key: Key | None = None,
+    begun: Callable[[str], None] = lambda _: None,
 ) -> Backup:
     """Back the whole database up into `folder`, and say in a manifest what it contains.
 
@@ -76,6 +77,7 @@ def create_backup(  # noqa: PLR0913 - every one but the first three is optional
         programs: the client programs; found on this machine by default.
         token: four characters that tell backups of the same second apart.
         key: what to encrypt it with. Until the dump is done its files lie, private, in the folder as they are.
+        begun: gets the backup's name before anything is written under it.
 
     Raises:
         BackupError: the role does not see all rows, pg_dump failed, the disk is full, or others queued up behind us.
@@ -84,6 +86,7 @@ def create_backup(  # noqa: PLR0913 - every one but the first three is optional
     """
     started = clock()
     backup_id = f"{started:%Y%m%dT%H%M%SZ}-{token()}"
+    begun(backup_id)
     try:
         with staging(folder, backup_id) as (place, held):
             run = _Run(address, backup_id, place, held, max(1, jobs), progress, check, _cipher(key, backup_id))

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from wedsync_db.errors import BackupError, Refused, UsageError
+from wedsync_db.errors import Inconclusive, Refused, UsageError
 from wedsync_db.redact import register_secret
 from wedsync_db.settings import Environment
 
@@ -66,12 +66,12 @@ def choose_key(keys: Iterable[Key], key_id: str, backup_id: str) -> Key:
     """The key of that id.
 
     Raises:
-        BackupError: it is not among them.
+        Inconclusive: it is not among them, which says nothing about the backup.
     """
     for key in keys:
         if key.id == key_id:
             return key
-    raise BackupError(
+    raise Inconclusive(
         f"backup {backup_id} is encrypted with key {key_id}, which is not here",
         hint="Put that key into the variable that backup_key_env names, after the newer one.",
     )

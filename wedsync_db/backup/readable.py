@@ -25,8 +25,8 @@ def readable(backup: Backup, keys: Sequence[Key], scratch: Path, *, jobs: int = 
     A backup that is not encrypted is itself. Either way nobody deletes it meanwhile.
 
     Raises:
-        BackupError: it is damaged, was changed by somebody without the key, or its key is not here.
-        Inconclusive: there is no room for it, or a newer program encrypted it.
+        BackupError: it is damaged, or was changed by somebody without the key.
+        Inconclusive: its key is not here, there is no room for it, or a newer program encrypted it.
     """
     with in_use(backup):
         if backup.manifest.encryption is None:
@@ -54,8 +54,8 @@ def require_sealed(backup: Backup, keys: Sequence[Key]) -> Cipher:
     """Make sure that the manifest of an encrypted backup is as its maker wrote it; gives what decrypts the files.
 
     Raises:
-        BackupError: it is not, or its key is not here.
-        Inconclusive: a newer program encrypted it.
+        BackupError: it is not.
+        Inconclusive: its key is not here, or a newer program encrypted it.
     """
     used = backup.manifest.encryption
     if used is None or used.method != METHOD:

@@ -112,6 +112,23 @@ def restore_new(
     return address
 
 
+def restore_alone(
+    backup: Backup, server: Address, *, any_locale: bool = False, jobs: int = 2, say: Say = _quiet
+) -> Address:
+    """Restore on a fresh server of our own, under the database's own name, as its superuser. Not compared yet.
+
+    Raises:
+        BackupError: a file is damaged, pg_restore failed, or the locale is not installed and `any_locale` not given.
+        Inconclusive: this server or these programs cannot hold or read the backup.
+    """
+    name = backup.manifest.server.database
+    address = server  # `postgres` is there, and empty
+    if name != server.dbname:
+        address = create_database(backup, server, name, any_locale=any_locale, say=say)
+    restore_backup(backup, address, jobs=jobs, analyze=True, say=say)
+    return address
+
+
 def create_database(
     backup: Backup, server: Address, database: str, *, any_locale: bool = False, say: Say = _quiet
 ) -> Address:

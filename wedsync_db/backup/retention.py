@@ -16,6 +16,7 @@ from wedsync_db.settings import RetentionSettings
 # files written; files read back; restored and compared; the last of either found it wrong
 Progress = Literal["complete", "verified", "restored", "failed"]
 _GOOD = ("verified", "restored")
+UNKNOWN = "the target cannot be asked which of them an open deployment may need"
 _SKEW = timedelta(days=1)
 
 
@@ -38,13 +39,13 @@ class Verdict:
 
 
 def judge(
-    stored: Sequence[Stored], settings: RetentionSettings, *, now: datetime, pinned: Collection[str] = ()
+    stored: Sequence[Stored], settings: RetentionSettings, *, now: datetime, pinned: Collection[str] | None = ()
 ) -> tuple[Verdict, ...]:
-    """A verdict for each backup, oldest first. `pinned` are those that an open deployment may need."""
+    """A verdict for each backup, oldest first. `pinned` are those that an open deployment may need; None: not known."""
     ordered = sorted(stored, key=lambda one: (one.created_at, one.id))
-    if why := _not_now(ordered, now):
+    if why := UNKNOWN if pinned is None else _not_now(ordered, now):
         return tuple(Verdict(one.id, stays=True, reason=why) for one in ordered)
-    reasons = _reasons(ordered, settings, pinned)
+    reasons = _reasons(ordered, settings, pinned or ())
     newest = next(one for one in reversed(ordered) if one.progress in _GOOD)
     gone = f"older than {settings.keep_days} days, and its week and month have a newer one"
     return tuple(

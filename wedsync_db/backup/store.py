@@ -22,7 +22,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from wedsync_db.backup.manifest import dump_manifest, load_manifest
@@ -105,6 +105,18 @@ def write_beside(backup: Backup, name: str, text: str) -> None:
             _sync(backup.path)
     except OSError as error:
         raise BackupError(f"{name} of backup {backup.id} could not be written: {error.strerror}") from None
+
+
+def in_making(folder: Path) -> frozenset[str]:
+    """The names of the backups that somebody is making now."""
+    found = set()
+    for path in folder.glob(f"{_PARTIAL}*"):
+        with suppress(FileNotFoundError):
+            descriptor = _open_folder(path)
+            if not try_alone(descriptor):
+                found.add(path.name.removeprefix(_PARTIAL))
+            os.close(descriptor)
+    return frozenset(found)
 
 
 @contextmanager

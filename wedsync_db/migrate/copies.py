@@ -16,7 +16,7 @@ from typing import Protocol
 
 from psycopg import sql
 
-from wedsync_db.backup.restore import create_database, restore_backup
+from wedsync_db.backup.restore import restore_alone
 from wedsync_db.backup.verify import verify_content
 from wedsync_db.errors import Inconclusive
 from wedsync_db.model import Backup
@@ -26,7 +26,6 @@ from wedsync_db.postgres.session import Address, session
 
 Say = Callable[[str], None]
 _EMPTY_DATABASE = "rehearsal"
-_MAINTENANCE_DATABASE = "postgres"
 # autovacuum would write WAL and take locks between our measurements
 _SERVER = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 
@@ -98,15 +97,11 @@ def _renew(cluster: Cluster, kept: Path, *, last: bool) -> None:
 
 def _restored(cluster: Cluster, backup: Backup, say: Say) -> str:
     """Restore the backup, prove that it is what was backed up; the database's name."""
-    name = backup.manifest.server.database
-    address = cluster.address(name)
-    if name != _MAINTENANCE_DATABASE:  # that one is there, and empty
-        address = create_database(backup, cluster.address(), name, any_locale=True, say=say)
-    restore_backup(backup, address, analyze=True, say=say)
+    address = restore_alone(backup, cluster.address(), any_locale=True, say=say)
     verify_content(backup, address, say=say)
     rows = sum(relation.rows for relation in backup.manifest.relations)
     say(f"the backup is proven: {rows:,} rows of {len(backup.manifest.relations)} tables are as its manifest says")
-    return name
+    return address.dbname
 
 
 def _empty(cluster: Cluster, deployer: str | None) -> str:
