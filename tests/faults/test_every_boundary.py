@@ -12,7 +12,7 @@ from tests.support.killed_plans import PLANS
 from tests.support.majors import every_major
 from tests.support.runners import KILLED, Boundary, runners
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3000)]
 _ALL_AT = 200  # as many random moments as this allows for, and every boundary is tried; fewer, fewer
 _COMMIT = "migrate/run:_commit"
 

@@ -22,7 +22,7 @@ from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import CHECKOUT, Installation
 from wedsync_db.postgres.cluster import Cluster, scratch, start, stop
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3000)]
 every_plan = pytest.mark.parametrize("plan", PLANS)
 _DURABLE = {"synchronous_commit": "on", "fsync": "off"}  # survives its own death, if not the machine's
 _RESTART_SECONDS = 60

@@ -222,7 +222,8 @@ def test_a_stale_pid_that_is_somebody_elses_by_now_does_not_matter(made):
 def test_a_killed_server_that_nobody_collects_does_not_matter(made):
     with embedded(made, 18) as cluster:
         pass
-    ended = subprocess.Popen(["true"])
+    # of the server's account: others PostgreSQL takes for strangers by itself
+    ended = subprocess.Popen(["true"], user=cluster.data.stat().st_uid, cwd="/")
     os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie from here on
     (cluster.data / "postmaster.pid").write_text(f"{ended.pid}\n{cluster.data}\n0\n5432\n{cluster.socket}\n\n0 0\n")
     with embedded(made, 18) as again:
