@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,14 @@ from tests.support.broken import LOCKS, lay_base
 from tests.support.case import Case, database, environ_of, write_settings
 from tests.support.cutting import copy, prepared_on  # noqa: F401 - fixtures of several files
 from tests.support.peers import Tool, the_tool
+from tests.support.prefect_parts import Parts, serving
+from tests.support.prefect_targets import Targets
 from wedsync_db.filelock import exclusive
 from wedsync_db.home import Home
 from wedsync_db.installation import CHECKOUT, Installation
 
 _numbers = itertools.count(1)
+_LONG_RUN_MOMENTS = 100
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +91,32 @@ def both_ways(clusters, request, tmp_path_factory) -> Round:
         if not kept.exists():
             kept.write_text(take_a_round(tmp_path_factory.mktemp("both-ways"), clusters(18)).to_json())
     return Round.from_json(kept.read_text())
+
+
+@pytest.fixture(scope="session")
+def targets(clusters, tmp_path_factory) -> Iterator[Targets]:
+    """Environments that the served Prefect of `parts` knows."""
+    folder = Path(tempfile.mkdtemp(prefix="wedsync-home-"))
+    folder.chmod(0o711)
+    yield Targets(clusters(18), tmp_path_factory.mktemp("targets"), Home(folder / "home").ensure())
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def served_parts(targets) -> Iterator[Parts]:
+    with serving(targets.home, targets.environ) as running:
+        yield running
+
+
+@pytest.fixture
+def parts(served_parts) -> Parts:
+    """Prefect's server and a worker, started once; what an earlier test killed is started again."""
+    served_parts.mend()
+    return served_parts
+
+
+@pytest.fixture
+def at_length(request) -> None:
+    """Skip where few random moments are asked for: a neighbour of the test shows the like in less time."""
+    if request.config.getoption("moments") < _LONG_RUN_MOMENTS:
+        pytest.skip(f"only a long run does this one: --moments {_LONG_RUN_MOMENTS} or more")

@@ -22,15 +22,13 @@ SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Served:
-    """A running `up`, and what is asked of its server."""
+class Asked:
+    """What is asked of a Prefect server, over HTTP as a person's browser does."""
 
-    process: subprocess.Popen[bytes]
     api: str
-    said: Path
 
-    def start(self, environment: str) -> str:
-        deployment = self.ask("/deployments/name/deploy/deploy")["id"]
+    def start(self, environment: str, flow: str = "deploy") -> str:
+        deployment = self.ask(f"/deployments/name/{flow}/{flow}")["id"]
         wanted = {"parameters": {"environment": environment}, "state": {"type": "SCHEDULED"}}
         return self.ask(f"/deployments/{deployment}/create_flow_run", wanted)["id"]
 
@@ -60,6 +58,14 @@ class Served:
         raise AssertionError("the server's database stays locked")
 
 
+@dataclass(frozen=True)
+class Served(Asked):
+    """A running `up`, and what is asked of its server."""
+
+    process: subprocess.Popen[bytes]
+    said: Path
+
+
 def until(done: Callable[[], object], seconds: float = SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not done():
@@ -85,7 +91,7 @@ def serving(tmp_path: Path) -> Iterator[Served]:
     try:
         until(lambda: process.poll() is not None or "Prefect UI" in said.read_text())
         assert process.poll() is None, said.read_text()
-        yield Served(process, f"http://127.0.0.1:{port}/api", said)
+        yield Served(f"http://127.0.0.1:{port}/api", process, said)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(SECONDS)
