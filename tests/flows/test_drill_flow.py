@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -32,10 +33,12 @@ def backup(case):
     return create_backup(case.address, case.installation.home.backups("case"), environment="case")
 
 
-def test_the_verb_tries_the_newest_backup_and_the_target_need_not_be_there(case, backup, monkeypatch, caplog):
+def test_the_verb_tries_the_newest_backup_and_the_target_need_not_be_there(case, backup, monkeypatch, capsys):
     monkeypatch.delenv(URL_VARIABLE)
-    assert main(["drill", "case"]) == 0
-    assert f"case: backup {backup.id} restored in" in caplog.text
+    assert main(["drill", "case", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["result"]
+    assert said.startswith(f"case: backup {backup.id} restored in ")
+    assert "rows of 3 tables compared; its data is " in said
     assert proven(backup).progress == "restored"
     with case.installation.history() as address, open_history(address) as connection:
         rows = connection.execute("select backup_id, outcome from history.drill").fetchall()
