@@ -93,7 +93,9 @@ def _predicted(one: Candidate, took_before: Mapping[tuple[str, Action], float]) 
     return one.bytes * share / _BYTES_PER_SECOND * _SLOWER
 
 
-Outcome = Literal["done", "busy", "denied", "skipped_locked", "blocked_by_xmin", "over_budget", "yielded", "failed"]
+Outcome = Literal[
+    "done", "busy", "denied", "skipped_locked", "blocked_by_xmin", "over_budget", "yielded", "gone", "failed"
+]
 
 
 @dataclass(frozen=True, slots=True)

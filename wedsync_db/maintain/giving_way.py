@@ -1,0 +1,91 @@
+"""Run a long statement, and end it within two seconds when a deployment wants the target."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+import psycopg
+
+from wedsync_db.errors import TargetHeld
+from wedsync_db.postgres.locks import Holder, announced
+from wedsync_db.postgres.queries import query
+from wedsync_db.postgres.session import Address, session
+
+_POLL_SECONDS = 0.5
+_CANCEL_SECONDS = 5.0
+
+
+class Watch:
+    """Looks for deployments from a session of its own, while another one works.
+
+    `wanted_by` is the deployment that announced itself; `is_lost` says that nobody could look any more.
+    """
+
+    def __init__(self, looking: psycopg.Connection) -> None:
+        self._looking = looking
+        self.wanted_by: Holder | None = None
+        self.is_lost = False
+
+    def require_nobody(self) -> None:
+        """Look once.
+
+        Raises:
+            TargetHeld: a deployment wants the target; the message names it.
+        """
+        self.look()
+        if self.wanted_by:
+            raise TargetHeld(f"a deployment wants the target: {self.wanted_by}", hint="Maintenance goes on tomorrow.")
+
+    def look(self) -> None:
+        """Look once, and remember."""
+        self.wanted_by = self.wanted_by or announced(self._looking)
+
+    @contextmanager
+    def cancelling(
+        self, working: psycopg.Connection, progress: Callable[[float], None] = lambda _: None
+    ) -> Iterator[None]:
+        """While the block runs, cancel what `working` does as soon as a deployment is announced, or nobody can look.
+
+        `progress` gets how far a VACUUM or ANALYZE is, 0 to 1, from another thread.
+        """
+        ended = threading.Event()
+        thread = threading.Thread(target=self._until, args=(ended, working, progress), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _until(self, ended: threading.Event, working: psycopg.Connection, progress: Callable[[float], None]) -> None:
+        while not ended.wait(_POLL_SECONDS):
+            try:
+                self.look()
+                if not self.wanted_by:
+                    self._tell(working.info.backend_pid, progress)
+            except psycopg.Error:
+                self.is_lost = True  # a deployment could not make itself heard: nothing goes on without that
+            if self.wanted_by or self.is_lost:
+                # again with every turn: one that came before the statement had begun did nothing
+                with suppress(psycopg.Error):
+                    working.cancel_safe(timeout=_CANCEL_SECONDS)
+
+    def _tell(self, pid: int, progress: Callable[[float], None]) -> None:
+        row = self._looking.execute(query("maintenance", "progress"), {"pid": pid}).fetchone()
+        if row and row[0] is not None:
+            progress(row[0])
+
+
+@contextmanager
+def watching(address: Address) -> Iterator[Watch]:
+    """A watch over this target's announcements.
+
+    Raises:
+        Unreachable: no session could be opened for it.
+    """
+    # the login itself may see the progress of its own sessions, the role it acts as may not
+    with session(replace(address, role=None), "maintenance-watch") as looking:
+        yield Watch(looking)
