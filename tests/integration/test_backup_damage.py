@@ -17,7 +17,8 @@ from wedsync_db.postgres.programs import client_programs
 from wedsync_db.postgres.session import session
 
 ROWS = (
-    "create table t as select g as id, md5(g::text) as m from generate_series(1, 2000) g; create table u as select id, reverse(m) as m from t;"
+    "create table t as select g as id, md5(g::text) as m from generate_series(1, 2000) g;"
+    "create table u as select id, reverse(m) as m from t;"
     "select lo_from_bytea(70001, decode(repeat('00ff', 500), 'hex'))"
 )
 KEY = Key("aaaa", b"a" * 32)
