@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.both_ways import CODES, NUMBERED, WAYS
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1500)]
 
 TABLE = [
     # what happens                                              direct  remote

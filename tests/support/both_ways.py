@@ -204,15 +204,12 @@ class Runner:
     served: Served
     proxy: BusyApi
 
-    def deploy(self, name: str, *arguments: str, api: str | None = "", login: str | None = "") -> Ran:
+    def deploy(self, name: str, *arguments: str, login: bool = True) -> Ran:
         environ = {n: v for n, v in os.environ.items() if not n.startswith("PREFECT_") or "ANALYTICS" in n}
         environ |= self.world.environ | {"PREFECT_HOME": str(self.world.home.prefect)}
-        environ |= {"PREFECT_API_URL": self.proxy.url if api == "" else api} if api is not None else {}
-        environ |= {"PREFECT_API_AUTH_STRING": self.world.login if login == "" else login} if login is not None else {}
-        if api is None:  # a server of its own, that writes where it can be searched, but not into the other one's file
-            environ["PREFECT_HOME"] = str(self.world.home.prefect / "temporary")
-            Path(environ["PREFECT_HOME"]).mkdir()
-            environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = str(int(_SECONDS))
+        environ |= {"PREFECT_API_URL": self.proxy.url}
+        if login:
+            environ["PREFECT_API_AUTH_STRING"] = self.world.login
         done = subprocess.run(
             [sys.executable, "-m", "flows", "deploy", name, *arguments],
             cwd=CHECKOUT, env=environ, capture_output=True, text=True, check=False, timeout=_SECONDS,
@@ -298,7 +295,7 @@ def _deploy_everything(runner: Runner, seen: Round) -> None:
     jobs: dict[str, Callable[[], Ran]] = {}
     for kind in ("unknown", "done", "person", "failed", "refused", "usage"):
         jobs[f"remote {kind}"] = _job(runner, f"remote_{kind}", "--remote", "--json")
-        jobs[f"direct {kind}"] = _job(runner, f"direct_{kind}", "--json", api=None if kind == "done" else "")
+        jobs[f"direct {kind}"] = _job(runner, f"direct_{kind}", "--json")
     keyed = ("remote_done", "--remote", "--json", "--key", KEY)
     jobs |= {"remote done": _job(runner, *keyed), "the same key at once": _job(runner, *keyed)}
     jobs |= {f"remote {kind}": _job(runner, f"remote_{kind}", "--remote") for kind in ("unproven", "crashed")}
@@ -362,14 +359,11 @@ def _ask_for_what_is_refused(runner: Runner, seen: Round) -> None:
         except urllib.error.HTTPError as error:
             seen.turned_down[what] = error.code
     strangers = {
-        "direct without a password": ("direct_failed", (), None),
-        "remote without a password": ("remote_failed", ("--remote",), None),
+        "direct without a password": ("direct_failed",),
+        "remote without a password": ("remote_failed", "--remote"),
     }
     with ThreadPoolExecutor(2) as work:
-        ran = {
-            what: work.submit(_job(runner, name, *arguments, login=login))
-            for what, (name, arguments, login) in strangers.items()
-        }
+        ran = {what: work.submit(_job(runner, *arguments, login=False)) for what, arguments in strangers.items()}
         seen.ran |= {what: done.result() for what, done in ran.items()}
     seen.started_by_that = len(runner.runs()) - before
 
