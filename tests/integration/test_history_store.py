@@ -37,3 +37,12 @@ def test_a_newer_program_has_been_here(address):
         connection.execute("insert into history.version (number) values (9999)")
     with pytest.raises(Refused, match="newer than this program"), open_history(address):
         pass
+
+
+def test_a_lower_number_may_come_later(address):
+    first, *_ = numbered_scripts("history")
+    with open_history(address) as connection:
+        connection.execute("drop table history.deployment")
+        connection.execute("delete from history.version where number = %s", [first[0]])
+    with open_history(address) as connection:
+        assert connection.execute("select count(*) from history.deployment").fetchone() == (0,)

@@ -37,16 +37,16 @@ def install(connection: psycopg.Connection) -> None:
         Refused: a newer program has been here, or this role may not create the schema.
     """
     scripts = numbered_scripts("history")
-    newest = max((number for number, _ in scripts), default=0)
-    if _require_known(connection, newest) == newest:
+    known = frozenset(number for number, _ in scripts)
+    if known <= _installed(connection, known):
         return
     try:
         with connection.transaction():
             connection.execute(query("history", "install_alone"))
             connection.execute(query("history", "create_schema"), prepare=False)
-            version = _require_known(connection, newest)
-            for number, text in scripts:
-                if number > version:
+            installed = _installed(connection, known)
+            for number, text in scripts:  # each part of the program has its numbers: a lower one may come later
+                if number not in installed:
                     connection.execute(text, prepare=False)
                     connection.execute(query("history", "record_version"), [number])
     except psycopg.errors.InsufficientPrivilege as error:
@@ -57,15 +57,14 @@ def install(connection: psycopg.Connection) -> None:
         ) from None
 
 
-def _require_known(connection: psycopg.Connection, newest: int) -> int:
+def _installed(connection: psycopg.Connection, known: frozenset[int]) -> frozenset[int]:
     present = connection.execute(query("history", "has_version")).fetchone()
     if not present or not present[0]:
-        return 0
-    row = connection.execute(query("history", "version")).fetchone()
-    version = int(row[0]) if row else 0
-    if version > newest:
+        return frozenset()
+    installed = frozenset(number for (number,) in connection.execute(query("history", "versions")))
+    if installed - known:
         raise Refused(
-            f"the history store is of version {version}, newer than this program knows ({newest})",
+            f"the history store is of version {max(installed)}, newer than this program knows ({max(known)})",
             hint="Use the newer version of wedsync-db that was used here before.",
         )
-    return version
+    return installed

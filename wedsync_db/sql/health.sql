@@ -208,10 +208,12 @@ where not i.indisvalid
 -- name: counters
 -- What has to be looked at twice. The epoch changes whenever the counters began anew; a crash shows in pg_stat_bgwriter.
 select pg_catalog.md5(pg_catalog.concat_ws('/', s.system_identifier, pg_catalog.pg_postmaster_start_time(), d.stats_reset,
-         b.stats_reset)),
+         b.stats_reset, w.stats_reset, a.stats_reset)),
        d.xact_commit, d.xact_rollback, d.blks_hit, d.blks_read, d.deadlocks, d.checksum_failures
 from pg_catalog.pg_stat_database as d
 cross join pg_catalog.pg_stat_bgwriter as b
+cross join pg_catalog.pg_stat_wal as w
+cross join pg_catalog.pg_stat_archiver as a
 cross join pg_catalog.pg_control_system() as s
 where d.datname = pg_catalog.current_database()
 

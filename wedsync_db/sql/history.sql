@@ -14,8 +14,8 @@ create table if not exists history.version (
 -- name: has_version
 select pg_catalog.to_regclass('history.version') is not null
 
--- name: version
-select coalesce(max(number), 0) from history.version
+-- name: versions
+select number from history.version
 
 -- name: record_version
 insert into history.version (number) values (%s)

@@ -1,0 +1,115 @@
+"""Measure a server: one sample of a tier, each group of series in a statement of its own.
+
+A group that is denied, or takes too long, is None and a problem in words; the others are measured all the same. Nothing
+that is asked waits longer than 100 ms for a lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+import psycopg
+
+from wedsync_db.monitor.metrics import Metric, Sample, Tier
+from wedsync_db.monitor.series import GROUPS, Group
+from wedsync_db.postgres.queries import query
+from wedsync_db.postgres.session import Address, session
+
+_LOCK_TIMEOUT_MS = 100
+_STATEMENT_TIMEOUT_MS = 3_000
+_VALUES = dict[Metric, float | None]
+
+
+def collect(
+    address: Address, tier: Tier, *, clock: Callable[[], datetime], before: Mapping[Metric, float | None] | None = None
+) -> Sample:
+    """One sample of a tier.
+
+    Args:
+        address: The database; counters of the whole server come along.
+        tier: fast (whatever the number of tables), tables (their counters) or sizes.
+        clock: The time of the sample, in UTC.
+        before: What is known already: a table of which nothing changed since is left out.
+
+    Raises:
+        Unreachable: there is no session with the server.
+    """
+    with session(
+        address, "collect", lock_timeout_ms=_LOCK_TIMEOUT_MS, statement_timeout_ms=_STATEMENT_TIMEOUT_MS
+    ) as connection:
+        return measured(connection, tier, clock=clock, before=before)
+
+
+def measured(
+    connection: psycopg.Connection,
+    tier: Tier,
+    *,
+    clock: Callable[[], datetime],
+    before: Mapping[Metric, float | None] | None = None,
+) -> Sample:
+    """`collect` in a session that is there. A session that is lost in the middle leaves the rest unknown."""
+    at, problems, values = clock(), list[str](), _VALUES()
+    epoch = _epoch(connection, at, problems)
+    for group in GROUPS[tier]:
+        values |= _group(connection, group, problems)
+    return Sample(at, tier, epoch, _moved(values, before or {}), tuple(problems))
+
+
+def _group(connection: psycopg.Connection, group: Group, problems: list[str]) -> _VALUES:
+    """A group's values, unknown where the server does not say. Exact sizes that wait are asked again as estimates."""
+    name = group.query(connection.info.server_version // 10_000)
+    for exactly in (True, False):
+        try:
+            rows = connection.execute(query("collect", cast("Any", name)), {"exactly": exactly}).fetchall()
+        except psycopg.Error as error:
+            waited = isinstance(error, psycopg.errors.LockNotAvailable)
+            if waited and exactly and group.name == "table_sizes":
+                continue  # somebody came between
+            problems.append(_problem(group, error))
+            return {} if group.label else dict.fromkeys(_metrics(group), None)
+        return dict(_read(group, rows))
+    raise AssertionError  # the second time returns
+
+
+def _read(group: Group, rows: list[tuple[Any, ...]]) -> Iterator[tuple[Metric, float | None]]:
+    for row in rows:
+        labels = ((group.label, str(row[0])),) if group.label else ()
+        yield from zip(_metrics(group, labels), row[len(labels) :], strict=True)
+
+
+def _metrics(group: Group, labels: tuple[tuple[str, str], ...] = ()) -> tuple[Metric, ...]:
+    return tuple(Metric(name, kind, unit, labels) for name, kind, unit in group.series)
+
+
+def _problem(group: Group, error: psycopg.Error) -> str:
+    reason = {
+        "42501": "this role may not ask",
+        "55P03": "it waited for a lock",
+        "57014": "it took too long",
+    }.get(error.sqlstate or "", f"the server does not say (SQLSTATE {error.sqlstate})")
+    return f"{group.name}: {reason}"
+
+
+def _epoch(connection: psycopg.Connection, at: datetime, problems: list[str]) -> str:
+    """That of the health checks. One that cannot be read is like no other, so that nothing is subtracted."""
+    try:
+        return str(connection.execute(query("health", "counters"), {}).fetchall()[0][0])
+    except psycopg.Error as error:
+        problems.append(f"epoch: the server does not say when its counters began (SQLSTATE {error.sqlstate})")
+        return hashlib.md5(f"unknown {at.isoformat()}".encode(), usedforsecurity=False).hexdigest()
+
+
+def _moved(values: _VALUES, before: Mapping[Metric, float | None]) -> Mapping[Metric, float | None]:
+    """All values without those of a table of which none changed."""
+    still = {table_of(metric) for metric in values} - {
+        table_of(metric) for metric, value in values.items() if metric not in before or before[metric] != value
+    }
+    return {metric: value for metric, value in values.items() if not table_of(metric) or table_of(metric) not in still}
+
+
+def table_of(metric: Metric) -> str:
+    """The table that a series is about; none for those of the server."""
+    return next((value for name, value in metric.labels if name == "table"), "")
