@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from wedsync_db.cli import served_runs
+from wedsync_db.errors import UsageError
 from wedsync_db.postgres.locks import announce
 
 
@@ -22,6 +23,7 @@ class Api:
     told: list[tuple[str, str, str]] = field(default_factory=list)
     busy: int = 0  # answers 503 so often first
     url: str = ""
+    authorization: str | None = None  # of the last request
 
     def answer(self, path: str, body: dict) -> object:
         if path.endswith("/filter"):
@@ -42,6 +44,7 @@ def api():
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             api.busy -= 1
+            api.authorization = self.headers.get("Authorization")
             reply = b"" if api.busy >= 0 else json.dumps(api.answer(self.path, body)).encode()
             self.send_response(503 if api.busy >= 0 else 200)
             self.end_headers()
@@ -150,3 +153,22 @@ def test_run_of_another_flow_is_marked_without_a_target(api, said, case):
 def test_server_that_does_not_answer_stops_nothing(said):
     served_runs.cancel("http://127.0.0.1:1/api", "pool")
     assert "could not be asked" in said[0]
+
+
+@pytest.mark.parametrize("variable", ["PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"])
+def test_server_that_asks_for_a_password_gets_it(api, said, monkeypatch, variable):
+    served_runs.cancel(api.url, "pool")
+    assert api.authorization is None
+    monkeypatch.setenv(variable, "ops:geheim")
+    served_runs.cancel(api.url, "pool")
+    assert api.authorization == "Basic b3BzOmdlaGVpbQ=="
+
+
+def test_what_up_starts_is_let_in_with_the_servers_password():
+    wanted = {"PREFECT_SERVER_API_AUTH_STRING": "ops:geheim"}
+    assert served_runs.let_in(wanted) == {"PREFECT_API_AUTH_STRING": "ops:geheim"}
+    assert served_runs.let_in(wanted | {"PREFECT_API_AUTH_STRING": "ops:geheim"}) == served_runs.let_in(wanted)
+    assert served_runs.let_in({"PREFECT_API_AUTH_STRING": "ops:geheim"}) == {}
+    with pytest.raises(UsageError, match="are not the same") as caught:
+        served_runs.let_in(wanted | {"PREFECT_API_AUTH_STRING": "ops:other"})
+    assert "geheim" not in f"{caught.value.message}{caught.value.hint}"
