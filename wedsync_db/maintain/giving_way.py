@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import psycopg
 
-from wedsync_db.errors import TargetHeld
-from wedsync_db.postgres.locks import Holder, announced
+from wedsync_db.errors import Displaced, TargetHeld
+from wedsync_db.postgres.locks import Holder, announced, held_by
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
 
@@ -21,11 +21,13 @@ _CANCEL_SECONDS = 5.0
 class Watch:
     """Looks for deployments from a session of its own, while another one works.
 
-    `wanted_by` is the deployment that announced itself; `is_lost` says that nobody could look any more.
+    `wanted_by` is the deployment that announced itself; `is_lost` says that nobody could look any more, or that the
+    backend which holds the target for us does so no longer.
     """
 
-    def __init__(self, looking: psycopg.Connection) -> None:
+    def __init__(self, looking: psycopg.Connection, lock_pid: int | None = None) -> None:
         self._looking = looking
+        self._lock_pid = lock_pid
         self.wanted_by: Holder | None = None
         self.is_lost = False
 
@@ -34,14 +36,18 @@ class Watch:
 
         Raises:
             TargetHeld: a deployment wants the target; the message names it.
+            Displaced: the target is not ours any more.
         """
         self.look()
+        if self.is_lost:
+            raise Displaced("maintenance lost its lock on the target", hint="Its session was ended; look at `status`.")
         if self.wanted_by:
             raise TargetHeld(f"a deployment wants the target: {self.wanted_by}", hint="Maintenance goes on tomorrow.")
 
     def look(self) -> None:
         """Look once, and remember."""
         self.wanted_by = self.wanted_by or announced(self._looking)
+        self.is_lost = self.is_lost or not (self._lock_pid is None or held_by(self._looking, self._lock_pid))
 
     @contextmanager
     def cancelling(
@@ -80,12 +86,12 @@ class Watch:
 
 
 @contextmanager
-def watching(address: Address) -> Iterator[Watch]:
-    """A watch over this target's announcements.
+def watching(address: Address, lock_pid: int | None = None) -> Iterator[Watch]:
+    """A watch over this target's announcements, and over the backend `lock_pid` that holds the target for us.
 
     Raises:
         Unreachable: no session could be opened for it.
     """
     # the login itself may see the progress of its own sessions, the role it acts as may not
     with session(replace(address, role=None), "maintenance-watch") as looking:
-        yield Watch(looking)
+        yield Watch(looking, lock_pid)

@@ -23,7 +23,7 @@ _STATEMENTS: Mapping[Action, LiteralString] = {
     "analyze": "analyze {}",
 }
 _LONGEST_DELAY_MS = 100.0  # PostgreSQL's own limit
-_WATCH_LOST = "the session that looks for deployments was lost"
+_LOST = "our lock on the target, or the session that looks for deployments, was lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,8 @@ def work_on(
         watch.look()
         if watch.wanted_by:
             return Done(table, action, "yielded", detail=f"for {watch.wanted_by}")
+        if watch.is_lost:
+            return Done(table, action, "failed", detail=_LOST)
         with session(
             address,
             "maintenance",
@@ -111,7 +113,7 @@ def failure(error: psycopg.Error, watch: Watch) -> tuple[Outcome, str]:
     if isinstance(error, psycopg.errors.QueryCanceled) and watch.wanted_by:
         return "yielded", f"for {watch.wanted_by}"
     if watch.is_lost:
-        return "failed", _WATCH_LOST
+        return "failed", _LOST
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return "busy", "somebody holds a lock on it"
     if isinstance(error, psycopg.errors.InsufficientPrivilege):

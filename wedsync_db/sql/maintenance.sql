@@ -136,3 +136,149 @@ with held as (
   from pg_catalog.pg_replication_slots as s where coalesce(s.xmin, s.catalog_xmin) is not null
 )
 select h.who from held as h order by h.age desc limit 1
+
+-- name: leftovers
+-- Invalid indexes: those that an interrupted REINDEX CONCURRENTLY left bear its names and serve nobody; others somebody may
+-- be building by hand. Who builds one holds a lock on its table for all of that time.
+select pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(x.relname),
+       x.relname ~ '_cc(new|old)[0-9]*$' and n.nspname !~ '^pg_' and not x.relispartition
+         and not exists (select from pg_catalog.pg_constraint as k where k.conindid = x.oid),
+       exists (select from pg_catalog.pg_locks as l
+               where l.locktype = 'relation' and l.relation = i.indrelid and l.granted
+                 and l.pid is distinct from pg_catalog.pg_backend_pid()
+                 and l.database = (select d.oid from pg_catalog.pg_database as d
+                                   where d.datname = pg_catalog.current_database())
+                 and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                                'AccessExclusiveLock'))
+from pg_catalog.pg_index as i
+join pg_catalog.pg_class as x on x.oid = i.indexrelid
+join pg_catalog.pg_namespace as n on n.oid = x.relnamespace
+where not i.indisvalid and x.relkind = 'i' and x.relpersistence <> 't'
+order by 1
+
+-- name: emptiest_index
+-- What could be rebuilt with most gain. Only B-trees whose columns are all in the statistics: for others nobody knows what
+-- they need. Deduplication is left out of the account, so the estimate of what is empty errs to the low side.
+with block as (
+  select pg_catalog.current_setting('block_size')::double precision as size
+), known as (
+  select x.oid, n.nspname, x.relname, t.relname as table_name, tn.nspname as table_schema, x.relpages, x.reltuples,
+         x.reltablespace, i.indnatts,
+         coalesce((select o.option_value::double precision from pg_catalog.pg_options_to_table(x.reloptions) as o
+                   where o.option_name = 'fillfactor'), 90) / 100 as filled,
+         (select pg_catalog.count(s.avg_width) from pg_catalog.pg_attribute as a
+          join pg_catalog.pg_stats as s on s.schemaname = tn.nspname and s.tablename = t.relname
+            and s.attname = a.attname and not s.inherited
+          where a.attrelid = t.oid and a.attnum = any (i.indkey)) as columns_known,
+         (select pg_catalog.sum(s.avg_width) from pg_catalog.pg_attribute as a
+          join pg_catalog.pg_stats as s on s.schemaname = tn.nspname and s.tablename = t.relname
+            and s.attname = a.attname and not s.inherited
+          where a.attrelid = t.oid and a.attnum = any (i.indkey)) as width
+  from pg_catalog.pg_index as i
+  join pg_catalog.pg_class as x on x.oid = i.indexrelid
+  join pg_catalog.pg_am as m on m.oid = x.relam and m.amname = 'btree'
+  join pg_catalog.pg_namespace as n on n.oid = x.relnamespace
+  join pg_catalog.pg_class as t on t.oid = i.indrelid
+  join pg_catalog.pg_namespace as tn on tn.oid = t.relnamespace
+  where x.relkind = 'i' and x.relpersistence = 'p' and i.indisvalid and i.indisready and i.indexprs is null
+    and not i.indisexclusion and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    and pg_catalog.pg_has_role(t.relowner, 'usage') and x.reltuples > 0
+), estimated as (
+  select k.*, b.size,
+         (pg_catalog.ceil(k.reltuples * (pg_catalog.ceil((8 + k.width) / 8.0) * 8 + 4) / ((b.size - 40) * k.filled)) * 1.01 + 1)
+           as needed
+  from known as k cross join block as b where k.columns_known = k.indnatts
+)
+select pg_catalog.quote_ident(e.nspname) || '.' || pg_catalog.quote_ident(e.relname),
+       (e.relpages * e.size)::bigint, (1 - e.needed / e.relpages)::double precision,
+       e.reltablespace = 0 and (select d.dattablespace from pg_catalog.pg_database as d
+                                where d.datname = pg_catalog.current_database())
+                               = (select s.oid from pg_catalog.pg_tablespace as s where s.spcname = 'pg_default')
+from estimated as e
+where e.relpages * e.size >= %(least_bytes)s and 1 - e.needed / e.relpages >= %(ratio)s
+  and pg_catalog.quote_ident(e.table_schema) || '.' || pg_catalog.quote_ident(e.table_name) <> all (%(not_of)s::text[])
+order by e.relpages - e.needed desc limit 1
+
+-- name: index_size
+-- What an index takes on disk now; no row: it is gone.
+select pg_catalog.pg_relation_size(x.oid) from pg_catalog.pg_class as x where x.oid = pg_catalog.to_regclass(%(index)s)
+
+-- name: has_function
+-- Whether the database has a function of this signature: only some have WedSync's own.
+select pg_catalog.to_regprocedure(%(signature)s) is not null
+
+-- name: ensure_partitions
+-- The months ahead; it gives back what it made.
+select * from audit.ensure_partitions(%(month)s, %(months)s)
+
+-- name: drop_partitions
+-- The months that nobody has to keep any more; it gives back what it dropped.
+select * from audit.drop_partitions_before(%(month)s)
+
+-- name: default_partitions
+-- Where rows land that no partition is there for: as long as they are there, theirs cannot be made.
+select pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
+from pg_catalog.pg_partitioned_table as p
+join pg_catalog.pg_class as c on c.oid = p.partdefid
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+where n.nspname !~ '^pg_'
+order by 1
+
+-- name: retry_payments
+-- Payment events that wait for something to happen first, tried once more.
+select r.outcome, pg_catalog.count(*) from api.retry_payment_events(%(at)s) as r group by r.outcome order by r.outcome
+
+-- name: unused_indexes
+-- Never scanned since the counters began, and nothing hangs on them: no constraint, no foreign key that only this one
+-- covers, no statistics on an expression. Parts of a partitioned index count with the whole. The second column says whether
+-- it was watched for a month.
+with tree as (
+  select coalesce(pg_catalog.pg_partition_root(i.indexrelid), i.indexrelid::regclass)::oid as root,
+         coalesce(pg_catalog.pg_stat_get_numscans(i.indexrelid), 0) as scans
+  from pg_catalog.pg_index as i
+), unused as (
+  select t.root from tree as t group by t.root having pg_catalog.sum(t.scans) = 0
+), covering as (
+  select k.oid as key, i.indexrelid, pg_catalog.count(*) over (partition by k.oid) as ways
+  from pg_catalog.pg_constraint as k join pg_catalog.pg_index as i on i.indrelid = k.conrelid
+  where k.contype = 'f' and i.indisvalid and i.indpred is null
+    and (i.indkey::smallint[])[0:pg_catalog.cardinality(k.conkey) - 1] @> k.conkey
+), since as (
+  select greatest(d.stats_reset, b.stats_reset) as counted
+  from pg_catalog.pg_stat_database as d cross join pg_catalog.pg_stat_bgwriter as b
+  where d.datname = pg_catalog.current_database()
+)
+select pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(x.relname),
+       coalesce(s.counted < pg_catalog.now() - interval '30 days', false)
+from unused as u
+join pg_catalog.pg_index as i on i.indexrelid = u.root
+join pg_catalog.pg_class as x on x.oid = i.indexrelid
+join pg_catalog.pg_namespace as n on n.oid = x.relnamespace
+left join since as s on true
+where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'wedsync_db')
+  and not (i.indisprimary or i.indisunique or i.indisexclusion or i.indisreplident or i.indisclustered)
+  and i.indexprs is null
+  and not exists (select from pg_catalog.pg_constraint as k where k.conindid = x.oid)
+  and not exists (select from pg_catalog.pg_depend as d
+                  where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = x.oid and d.deptype = 'e')
+  and not exists (select from covering as v where v.indexrelid = x.oid and v.ways = 1)
+order by 1
+
+-- name: duplicate_indexes
+-- The same columns, order, operators, expressions and condition twice: one of them is written for nothing. Each list stands
+-- in the order of names; whether one of them is unique or backs a constraint decides which to keep.
+select pg_catalog.string_agg(pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(x.relname)
+         || case when i.indisunique then ' (unique)' else '' end, ', ' order by n.nspname, x.relname)
+from pg_catalog.pg_index as i
+join pg_catalog.pg_class as x on x.oid = i.indexrelid
+join pg_catalog.pg_namespace as n on n.oid = x.relnamespace
+where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'wedsync_db') and i.indisvalid
+  and not x.relispartition and not i.indisexclusion
+group by i.indrelid, x.relam, i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text,
+         pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid)
+having pg_catalog.count(*) > 1
+order by 1
+
+-- name: is_replica
+-- A server that repeats another one's log takes no VACUUM.
+select pg_catalog.pg_is_in_recovery()
