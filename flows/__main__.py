@@ -24,6 +24,7 @@ _MODULES = {
     **dict.fromkeys(("revert", "recover", "new"), "wedsync_db.cli.changing"),
     "repair": "wedsync_db.cli.repairing",
     "health": "wedsync_db.cli.health",
+    **dict.fromkeys(("metrics", "silence"), "wedsync_db.cli.monitoring"),
     "schema": "wedsync_db.cli.schema",
     "deploy": "flows.local_runs",
     "demo": "flows.demonstration",

@@ -404,13 +404,15 @@ class Approval:
 
 
 class Event(enum.StrEnum):
-    """What happens to a deployment that somebody may want to hear of."""
+    """What happens to a deployment, or to an environment, that somebody may want to hear of."""
 
     STARTED = "started"
     PERSON_NEEDED = "person_needed"  # to approve, to decide, or to look because nobody knows how it ended
     DONE = "done"
     ROLLED_BACK = "rolled_back"
     FAILED = "failed"  # refused, or failed before there was anything to roll back
+    ALERT = "alert"  # a health check that is not well, for as long as its rule asks
+    ALERT_OVER = "alert_over"
 
 
 @dataclass(frozen=True, slots=True)

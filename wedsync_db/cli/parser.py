@@ -60,6 +60,14 @@ def _looking(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     _verb(verbs, "plan", "What a deployment would do. Changes nothing.")
     health = _verb(verbs, "health", "Is the database well, now? Each check with its evidence. Changes nothing.")
     health.epilog = _HEALTH_CODES
+    _verb(verbs, "metrics", "Measure the server now, as OpenMetrics text for a Prometheus. Changes nothing.")
+    silence = _verb(verbs, "silence", "Tell nobody of an alert for a while.")
+    silence.add_argument("rule", metavar="RULE", help="a health check's name, or a pattern as a shell's: `cache_*`")
+    silence.add_argument("--for", dest="duration", metavar="TIME", required=True, help="30m, 2h or 7d; at most 30d")
+    silence.add_argument("--reason", metavar="TEXT", required=True, help="why; shown to others")
+    silence.add_argument(
+        "--subject", metavar="PATTERN", default="*", help="only about this table, slot or session (default: all)"
+    )
     lint = _verb(verbs, "lint", "Hazards in migration files, with the safe rewrite.", env=False)
     lint.add_argument("folder", metavar="DIR", nargs="?", default="migrations")
     rehearse = _verb(

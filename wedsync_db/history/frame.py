@@ -86,6 +86,7 @@ def _with_gaps(found: pd.DataFrame, every: timedelta) -> pd.DataFrame:
     """The same with a row of NaN in the middle of each interval that is too long."""
     if len(found) < 2:  # noqa: PLR2004 a pair has an interval
         return found
-    apart = found.index[1:] - found.index[:-1]
-    missing = found.index[:-1][apart > _GAP * every] + pd.Timedelta(every)
-    return found.reindex(found.index.union(missing)).rename_axis("at")
+    times = pd.DatetimeIndex(found.index)
+    apart = times[1:] - times[:-1]
+    missing = times[:-1][apart > pd.Timedelta(_GAP * every)] + pd.Timedelta(every)
+    return found.reindex(times.union(missing)).rename_axis("at")

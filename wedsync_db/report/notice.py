@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from wedsync_db.errors import Inconclusive, PersonNeeded
 from wedsync_db.migrate.recover import Recovery
 from wedsync_db.model import DeploymentStatus, Event, Plan
+from wedsync_db.monitor.alerts import Notice as AlertNotice
+from wedsync_db.monitor.judge import RUNBOOK
 from wedsync_db.redact import redact
 from wedsync_db.report.markdown import counted
 
@@ -18,6 +20,8 @@ _WORDS = {
     Event.DONE: "deployed",
     Event.ROLLED_BACK: "rolled back",
     Event.FAILED: "failed",
+    Event.ALERT: "alert",
+    Event.ALERT_OVER: "alert is over",
 }
 
 
@@ -61,3 +65,15 @@ def event_of_recovery(done: Iterable[Recovery]) -> Event:
 def started_text(plan: Plan) -> str:
     """What a deployment sets out to do."""
     return f"{counted(len(plan.pending), 'migration')} to deploy: {', '.join(m.id for m in plan.pending)}"
+
+
+def alert_text(notice: AlertNotice) -> str:
+    """What an alert says: since when it is how, about what, its evidence, and where to read on."""
+    alert = notice.alert
+    what = f"{alert.rule} ({alert.subject})" if alert.subject else alert.rule
+    if notice.what == "resolved":
+        return f"{what} is well again"
+    since = f" since {alert.since:%Y-%m-%d %H:%M} UTC" if alert.since else ""
+    again = f" ({notice.what})" if notice.what != "firing" else ""
+    said = "".join(f"; {line}" for line in notice.evidence)
+    return f"{what} is {alert.state.value}{since}{again}{said}. {RUNBOOK}#{alert.rule.replace('_', '-')}"
