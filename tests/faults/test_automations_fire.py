@@ -118,7 +118,9 @@ def test_what_is_gone_or_late_is_told_and_what_ended_or_is_only_reconcile_is_not
 
 
 @pytest.fixture
-def served(told, tmp_path) -> Served:
+def served(request, told, tmp_path) -> Served:
+    if request.config.getoption("moments") < 100:
+        pytest.skip("waits until Prefect notices, which takes two minutes: only a long run does")
     with serving(tmp_path) as running:
         yield running
 
@@ -145,9 +147,7 @@ def worker_of(served: Served) -> int:
     return int(found.stdout)
 
 
-def test_a_run_whose_worker_froze_is_marked_and_told_and_what_it_left_is_undone_later(case, told, served, request):
-    if request.config.getoption("moments") < 100:
-        pytest.skip("waits until Prefect notices, which takes two minutes: only a long run does")
+def test_a_run_whose_worker_froze_is_marked_and_told_and_what_it_left_is_undone_later(case, told, served):
     has_block(served, told.url)
     lay_base(case)
     run = served.start("case_each")
