@@ -21,6 +21,7 @@ _MODULES = {
     **dict.fromkeys(("backup", "backups"), "wedsync_db.cli.backups"),
     "restore": "wedsync_db.cli.restoring",
     "drill": "flows.drill_runs",
+    "maintain": "flows.maintenance_runs",
     **dict.fromkeys(("revert", "recover", "new"), "wedsync_db.cli.changing"),
     "repair": "wedsync_db.cli.repairing",
     "health": "wedsync_db.cli.health",

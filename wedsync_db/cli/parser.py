@@ -102,6 +102,10 @@ def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     revert.add_argument("--accept-loss", metavar="ENV", help="type the environment's name to accept the loss shown")
     _reason(revert)
     _verb(verbs, "recover", "Finish or undo an interrupted deployment. Doing it twice changes nothing.")
+    maintain = _verb(verbs, "maintain", "A night's work now: back up, then freeze, vacuum and analyze what needs it.")
+    maintain.add_argument(
+        "--budget", metavar="MINUTES", type=int, help="time for the work (default: the environment's own)"
+    )
     repair = _verb(verbs, "repair", "Bring back from a backup what a migration destroyed; what is newer stays.")
     repair.add_argument(
         "--from", dest="backup", metavar="BACKUP", required=True, help="a backup's name, made before it; or `newest`"
