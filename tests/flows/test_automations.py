@@ -47,6 +47,7 @@ def named(name: str) -> dict[str, str]:
         ("prefect.flow-run.heartbeat", {}, [OURS, flow("deploy")], {GONE, LATE}),
         ("prefect.flow-run.RolledBack", {}, [OURS, flow("deploy")], {GONE, LATE}),
         ("prefect.flow-run.Late", {}, [OURS, flow("reconcile")], {GONE}),
+        ("prefect.flow-run.Late", {}, [OURS, flow("monitor")], {GONE}),
         ("prefect.flow-run.heartbeat", {}, [flow("of-somebody-else")], set()),
         ("prefect.work-pool.not-ready", POOL, [], {NO_WORKER}),
         ("prefect.work-pool.not-ready", named("another"), [], set()),

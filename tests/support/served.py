@@ -91,7 +91,10 @@ def serving(tmp_path: Path) -> Iterator[Served]:
     try:
         until(lambda: process.poll() is not None or "Prefect UI" in said.read_text())
         assert process.poll() is None, said.read_text()
-        yield Served(f"http://127.0.0.1:{port}/api", process, said)
+        served = Served(f"http://127.0.0.1:{port}/api", process, said)
+        monitor = served.ask("/deployments/name/monitor/monitor")["id"]
+        served.ask(f"/deployments/{monitor}/pause_deployment", {})  # each minute, a process that nobody waits for
+        yield served
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(SECONDS)
