@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 SCHEMA = """
 create table accounts (id int primary key, balance bigint not null, note text);
-insert into accounts select g, 1000, repeat('x', g % 50) from generate_series(1, 5000) g;
+insert into accounts select g, 1000, repeat('x', 300 + g % 50) from generate_series(1, 40000) g; -- more than one piece
 create table moves (id bigserial primary key, source int, target int, amount bigint, at timestamptz default now());
 create table days (day int, total numeric) partition by range (day);
 create table days_low partition of days for values from (0) to (10);

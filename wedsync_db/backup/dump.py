@@ -9,7 +9,6 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from wedsync_db.backup.client import CONNECTION, programs_for, running
 from wedsync_db.backup.encryption import METHOD, Cipher, encrypt_files
 from wedsync_db.backup.keys import Key
 from wedsync_db.backup.parallel import spread
+from wedsync_db.backup.pieces import in_pieces, put_together, share_measured
 from wedsync_db.backup.roles import roles_script
 from wedsync_db.backup.server_globals import Globals, dump_globals, read_globals
 from wedsync_db.backup.snapshot import LOCK_WAIT_MS, exported, importing
@@ -27,7 +27,7 @@ from wedsync_db.backup.watch import Copied, Weight, look, require_no_queue, shar
 from wedsync_db.errors import BackupError
 from wedsync_db.model import Backup, Encryption, Fingerprint, Manifest, RelationContent, ServerFacts
 from wedsync_db.postgres.connect_errors import session_lost
-from wedsync_db.postgres.content import measure_large_objects, measure_pinned, sequences, tables
+from wedsync_db.postgres.content import measure_large_objects, sequences, tables
 from wedsync_db.postgres.fingerprint import take
 from wedsync_db.postgres.programs import Programs
 from wedsync_db.postgres.queries import query
@@ -161,9 +161,7 @@ def _take(run: _Run, programs: Programs | None, say: Callable[[str], None]) -> _
         chosen = programs or programs_for(run.address, server.major)
         weights = weigh(owner, tables(owner))
         names = tuple(one.relation for one in weights)
-        measuring = stack.enter_context(
-            importing(run.address, run.purpose, snapshot, names, max(1, min(run.jobs, len(names))))
-        )
+        measuring = stack.enter_context(importing(run.address, run.purpose, snapshot, names, run.jobs if names else 1))
         # read before pg_dump reads them: a sequence does not belong to a snapshot, it may only move on from here
         last_values = sequences(owner)
         values = read_globals(owner)
@@ -200,19 +198,18 @@ def _dump_and_measure(
     weights: Sequence[Weight],
 ) -> tuple[tuple[RelationContent, ...], RelationContent, Fingerprint]:
     """Run pg_dump, and the manifest's queries beside it."""
-    tasks = [partial(measure_pinned, relation=one.relation) for one in weights]
+    pieces = in_pieces(weights)
     with ExitStack() as stack:
         watching = stack.enter_context(_watching(run))
         waiter = stack.enter_context(ThreadPoolExecutor(1))
         rest = stack.enter_context(spread([owner], [_rest]))
-        contents = stack.enter_context(spread(measuring, tasks))
+        contents = stack.enter_context(spread(measuring, [one.measure for one in pieces]))
         client = stack.enter_context(running(command, run.address, run.application_name, held=(run.held,)))
         dumped = waiter.submit(client.wait)
         for copied in _until_done(run, watching, [dumped, *rest, *contents]):
             read = 1.0 if dumped.done() else share_copied(weights, copied)
-            run.progress(_DUMP_SHARE * min(read, _share_measured(weights, contents)))
-        relations = tuple(sorted((c.result() for c in contents), key=lambda one: one.relation))
-        return relations, *rest[0].result()
+            run.progress(_DUMP_SHARE * min(read, share_measured(pieces, contents)))
+        return put_together(one.result() for one in contents), *rest[0].result()
 
 
 def _rest(owner: psycopg.Connection) -> tuple[RelationContent, Fingerprint]:
@@ -245,12 +242,6 @@ def _until_done(run: _Run, watching: psycopg.Connection, futures: Sequence[Futur
         require_no_queue(watching, run.application_name)
         copied = look(watching, run.application_name, copied)
         yield copied
-
-
-def _share_measured(weights: Sequence[Weight], contents: Sequence[Future[RelationContent]]) -> float:
-    total = sum(one.bytes for one in weights)
-    done = sum(one.bytes for one, future in zip(weights, contents, strict=True) if future.done())
-    return done / total if total else 1.0
 
 
 def _finish(run: _Run, taken: _Taken, environment: str, started: datetime, clock: Callable[[], datetime]) -> Backup:

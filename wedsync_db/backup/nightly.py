@@ -5,6 +5,7 @@ For the maintenance flow, which holds the target's lock and calls the parts one 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from wedsync_db.settings import Environment
 
 Say = Callable[[str], None]
 Clock = Callable[[], datetime]
+_CHECK_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ def nightly_backup(
         clock: when it is.
         say: gets a line for each step.
         progress: gets the dump's share done, 0 to 1.
-        check: called four times a second while the dump runs; what it raises ends it: a deployment wants the target.
+        check: called four times a second while the dump runs and files are read back; what it raises ends the night:
+            a deployment wants the target.
         programs: the client programs; found on this machine by default.
 
     Raises:
@@ -71,9 +74,10 @@ def nightly_backup(
     """
     with recorded(installation, environment, address) as records:
         made = _made(installation, environment, address, records, clock, say, progress, check, programs)
-        verify(installation, environment, made, clock=clock)
+        sometimes = _sometimes(check)
+        verify(installation, environment, made, clock=clock, check=sometimes)
         say(f"backup {made.id}: every file reads back as it was written")
-        damaged = tuple(verify_unproven(installation, environment, clock=clock, say=say))
+        damaged = tuple(verify_unproven(installation, environment, clock=clock, say=say, check=sometimes))
         pruned = prune_now(installation, environment, address, clock=clock, say=say, records=records)
     return Night(made, pruned, damaged, (*pruned.problems, *records.problems))
 
@@ -140,7 +144,27 @@ def _made(
         raise
 
 
-def verify(installation: Installation, environment: Environment, backup: Backup, *, clock: Clock) -> None:
+def _sometimes(check: Callable[[], None]) -> Callable[[], None]:
+    """The check, four times a second at most: files are read in pieces that take a millisecond."""
+    asked = time.monotonic()
+
+    def ask() -> None:
+        nonlocal asked
+        if time.monotonic() - asked >= _CHECK_SECONDS:
+            asked = time.monotonic()
+            check()
+
+    return ask
+
+
+def verify(
+    installation: Installation,
+    environment: Environment,
+    backup: Backup,
+    *,
+    clock: Clock,
+    check: Callable[[], None] = nothing,
+) -> None:
     """Read every file back and compare it with the manifest, and write down beside the backup how that ended.
 
     Raises:
@@ -149,7 +173,7 @@ def verify(installation: Installation, environment: Environment, backup: Backup,
     begin = clock()
     try:
         with in_use(backup):
-            check_files(backup)
+            check_files(backup, check)
             if backup.manifest.encryption:
                 require_sealed(backup, known_keys(environment, installation.environ))
     except BackupError as error:
@@ -160,7 +184,12 @@ def verify(installation: Installation, environment: Environment, backup: Backup,
 
 
 def verify_unproven(
-    installation: Installation, environment: Environment, *, clock: Clock, say: Say = lambda _: None
+    installation: Installation,
+    environment: Environment,
+    *,
+    clock: Clock,
+    say: Say = lambda _: None,
+    check: Callable[[], None] = nothing,
 ) -> Sequence[str]:
     """Read back those that nobody has looked at since they were made, as a deployment's; the ids of damaged ones."""
     damaged = []
@@ -168,7 +197,7 @@ def verify_unproven(
         if proven(backup).progress != "complete":
             continue
         try:
-            verify(installation, environment, backup, clock=clock)
+            verify(installation, environment, backup, clock=clock, check=check)
         except BackupError as error:
             say(error.message)
             damaged.append(backup.id)

@@ -197,10 +197,11 @@ def list_backups(folder: Path, *, say: Callable[[str], None] = _log.warning) -> 
     return tuple(sorted(found, key=lambda one: (one.manifest.created_at, one.id)))
 
 
-def check_files(backup: Backup) -> None:
+def check_files(backup: Backup, check: Callable[[], None] = lambda: None) -> None:
     """Compare every file with the manifest: nothing missing, nothing more, every size and SHA-256.
 
-    pg_restore notices none of these by itself: it restores a table file cut to zero bytes as an empty table.
+    pg_restore notices none of these by itself: it restores a table file cut to zero bytes as an empty table. `check` is
+    called for every piece that is read; what it raises ends the reading.
 
     Raises:
         BackupError: naming the first file that is not as it was.
@@ -208,7 +209,7 @@ def check_files(backup: Backup) -> None:
     try:
         there = _files(backup.path)
         there = {name: path for name, path in there.items() if name not in _BESIDE}
-        problem = _first_problem(backup.manifest.files, there)
+        problem = _first_problem(backup.manifest.files, there, check)
     except OSError as error:
         problem = f"{error.filename}: {error.strerror}"
     if problem:
@@ -217,7 +218,9 @@ def check_files(backup: Backup) -> None:
         )
 
 
-def _first_problem(expected: Mapping[str, tuple[int, str]], there: Mapping[str, Path]) -> str:
+def _first_problem(
+    expected: Mapping[str, tuple[int, str]], there: Mapping[str, Path], check: Callable[[], None]
+) -> str:
     for name in sorted(expected.keys() | there.keys()):
         if name not in there:
             return f"{name} is missing"
@@ -230,7 +233,7 @@ def _first_problem(expected: Mapping[str, tuple[int, str]], there: Mapping[str, 
             return f"{name} has {size} bytes instead of {expected[name][0]}"
     # cheap questions of all files first, then their content
     for name, (_, sha256) in sorted(expected.items()):
-        if _sha256(there[name]) != sha256:
+        if _sha256(there[name], check) != sha256:
             return f"{name} has other content than when it was written"
     return ""
 
@@ -244,11 +247,12 @@ def _files(folder: Path) -> dict[str, Path]:
     return {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, check: Callable[[], None] = lambda: None) -> str:
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         sha = hashlib.sha256()
         while chunk := file.read(_CHUNK_BYTES):
             sha.update(chunk)
+            check()
     return sha.hexdigest()
 
 

@@ -16,12 +16,16 @@ PATIENCE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """One table's part of the work: its bytes with TOAST, and the planner's number of rows (-1: never analyzed)."""
+    """One table's part of the work: its bytes with TOAST, and the planner's number of rows (-1: never analyzed).
+
+    `blocks` are those of the table itself.
+    """
 
     relation: str
     oid: int
     bytes: int
     rows: float
+    blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from wedsync_db.postgres.queries import query
 
 METHOD: Final = "sum-hashtextextended-v1"
 
+_LAST_BLOCK: Final = 2**32 - 2  # no table has it: it would be the 32 TiB
+
 # Everything the text form of a value depends on. row_security = off makes PostgreSQL refuse where a policy would have
 # hidden rows silently.
 PINNED: Final[Mapping[str, str]] = {
@@ -63,13 +65,24 @@ def measure(connection: psycopg.Connection, relation: str, columns: Sequence[str
 
 
 def measure_pinned(
-    connection: psycopg.Connection, relation: str, columns: Sequence[str] | None = None
+    connection: psycopg.Connection,
+    relation: str,
+    columns: Sequence[str] | None = None,
+    *,
+    blocks: tuple[int, int | None] | None = None,
 ) -> RelationContent:
-    """Do what `measure` does in a session that has PINNED in force already: two round trips fewer for each table."""
+    """Do what `measure` does in a session that has PINNED in force already: two round trips fewer for each table.
+
+    With `blocks` only the rows in these, from the first on and before the second (None: to the end): over all blocks
+    rows and hashes add up to those of the table.
+    """
     names = columns_of(connection, relation) if columns is None else columns
     statement = sql.SQL(query("content", "measure")).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, names)), relation=quoted(relation)
     )
+    if blocks:
+        first, last = (f"({_LAST_BLOCK if block is None else block},0)" for block in blocks)
+        statement += sql.SQL("\n" + query("content", "some_blocks")).format(first=first, last=last)
     rows, total = connection.execute(statement).fetchall()[0]
     return RelationContent(relation, rows, total, METHOD)
 

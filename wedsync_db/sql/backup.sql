@@ -42,7 +42,8 @@ where name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
 -- name: sizes
 -- what each table weighs in the progress, and how many rows the planner thinks it has
 select pg_catalog.format('%%I.%%I', n.nspname, c.relname), c.oid::pg_catalog.int8, pg_catalog.pg_table_size(c.oid),
-       c.reltuples::pg_catalog.float8
+       c.reltuples::pg_catalog.float8,
+       pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::pg_catalog.int8
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.oid = any (%s::pg_catalog.text[]::pg_catalog.regclass[])

@@ -28,6 +28,10 @@ select pg_catalog.count(*),
          pg_catalog.hashtextextended(row({columns})::pg_catalog.text collate "C", 0)), 0)::pg_catalog.text
 from only {relation}
 
+-- name: some_blocks
+-- behind `measure`, for a part of a large table. PostgreSQL goes to these blocks only (a TID range scan)
+where ctid >= {first}::pg_catalog.tid and ctid < {last}::pg_catalog.tid
+
 -- name: settings
 -- what the text form depends on, as it is now, to be put back
 select name, pg_catalog.current_setting(name) from pg_catalog.unnest(%s::pg_catalog.text[]) as name
