@@ -18,7 +18,7 @@ from wedsync_db.backup.nightly import nightly_backup, rebuild_registry, verify
 from wedsync_db.backup.proven import Proof, note, proven
 from wedsync_db.backup.prune import pinned
 from wedsync_db.backup.store import in_use, list_backups
-from wedsync_db.errors import BackupError, Unreachable
+from wedsync_db.errors import BackupError, TargetHeld, Unreachable
 from wedsync_db.history.store import open_history
 from wedsync_db.installation import CHECKOUT, Installation
 from wedsync_db.migrate import journal
@@ -129,7 +129,7 @@ def test_a_failed_night_is_registered_and_no_backup_is_touched(case, history):
 
 
 def test_a_backup_that_does_not_read_back_fails_the_night(case, history, monkeypatch):
-    def damaged(backup):
+    def damaged(backup, _check):
         raise BackupError(f"backup {backup.id} is damaged: data/1.dat is missing")
 
     monkeypatch.setattr(nightly, "check_files", damaged)
@@ -263,3 +263,14 @@ def test_the_verb_prunes_says_why_and_deletes_nothing_while_the_target_is_away(c
     assert main(["backups", "case", "--rebuild"]) == 0
     assert capsys.readouterr().out == f"{newest.id}  verified\n"
     assert main(["backups", "case", "--dry-run"]) == 2
+
+
+def test_who_wants_the_target_ends_the_reading_too_and_the_backup_is_not_called_damaged(case):
+    made = create_backup(case.address, folder(case), environment="case", clock=lambda: NOW)
+
+    def wanted():
+        raise TargetHeld("a deployment wants the target")
+
+    with pytest.raises(TargetHeld):
+        verify(case.installation, environment(case), made, clock=lambda: NOW, check=wanted)
+    assert proven(made).progress == "complete"

@@ -11,11 +11,12 @@ import psycopg
 import pytest
 
 from tests.support.majors import every_major
+from wedsync_db.errors import Displaced
 from wedsync_db.maintain.candidates import finish_request, needs
-from wedsync_db.maintain.giving_way import watching
+from wedsync_db.maintain.giving_way import _Telling, watching
 from wedsync_db.maintain.plan import Work, plan
 from wedsync_db.maintain.work import work_through
-from wedsync_db.postgres.locks import announce
+from wedsync_db.postgres.locks import announce, target_lock
 from wedsync_db.postgres.session import session
 from wedsync_db.settings import MaintenanceSettings
 
@@ -185,6 +186,33 @@ def test_nothing_goes_on_when_nobody_can_look_for_deployments(address, db):
         db.execute("select pg_terminate_backend(%s, 10000)", [pid])
         (done,) = work_through(address, [Work("public.bloated", "vacuum", 1)], SETTINGS, watch, budget_seconds=60)
     assert done.outcome == "failed"
+
+
+def test_nothing_goes_on_when_the_target_is_not_ours_any_more(address, db):
+    db.execute(BLOATED)
+    with ExitStack() as stack:
+        lock = stack.enter_context(target_lock(address, "maintenance", wait_seconds=0, say=lambda _: None))
+        watch = stack.enter_context(watching(address, lock.pid))
+        watch.require_nobody()
+        db.execute("select pg_terminate_backend(%s, 10000)", [lock.pid])
+        (done,) = work_through(address, [Work("public.bloated", "vacuum", 1)], SETTINGS, watch, budget_seconds=60)
+        assert (done.outcome, done.after) == ("failed", None)
+        with pytest.raises(Displaced):
+            watch.require_nobody()
+
+
+def test_a_slow_listener_does_not_keep_a_deployment_waiting():
+    heard, slow = [], threading.Event()
+
+    def listen(fraction):
+        heard.append(fraction)
+        slow.wait(60)
+
+    telling = _Telling(listen)
+    telling.tell(0.1)
+    telling.tell(0.2)
+    slow.set()
+    assert heard == [0.1]
 
 
 def test_what_somebody_asked_for_comes_first_and_is_taken_off_the_list(db):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -55,10 +56,10 @@ class Watch:
     ) -> Iterator[None]:
         """While the block runs, cancel what `working` does as soon as a deployment is announced, or nobody can look.
 
-        `progress` gets how far a VACUUM or ANALYZE is, 0 to 1, from another thread.
+        `progress` gets how far a VACUUM or ANALYZE is, 0 to 1, from a thread of its own: it may take its time.
         """
-        ended = threading.Event()
-        thread = threading.Thread(target=self._until, args=(ended, working, progress), daemon=True)
+        ended, telling = threading.Event(), _Telling(progress)
+        thread = threading.Thread(target=self._until, args=(ended, working, telling), daemon=True)
         thread.start()
         try:
             yield
@@ -66,12 +67,12 @@ class Watch:
             ended.set()
             thread.join()
 
-    def _until(self, ended: threading.Event, working: psycopg.Connection, progress: Callable[[float], None]) -> None:
+    def _until(self, ended: threading.Event, working: psycopg.Connection, telling: _Telling) -> None:
         while not ended.wait(_POLL_SECONDS):
             try:
                 self.look()
                 if not self.wanted_by:
-                    self._tell(working.info.backend_pid, progress)
+                    self._tell(working.info.backend_pid, telling)
             except psycopg.Error:
                 self.is_lost = True  # a deployment could not make itself heard: nothing goes on without that
             if self.wanted_by or self.is_lost:
@@ -79,10 +80,25 @@ class Watch:
                 with suppress(psycopg.Error):
                     working.cancel_safe(timeout=_CANCEL_SECONDS)
 
-    def _tell(self, pid: int, progress: Callable[[float], None]) -> None:
+    def _tell(self, pid: int, telling: _Telling) -> None:
         row = self._looking.execute(query("maintenance", "progress"), {"pid": pid}).fetchone()
         if row and row[0] is not None:
-            progress(row[0])
+            telling.tell(row[0])
+
+
+class _Telling:
+    """Tells progress beside the watch, one number at a time: whoever shows it may be slow, or gone."""
+
+    def __init__(self, progress: Callable[[float], None]) -> None:
+        self._progress = progress
+        self._context = contextvars.copy_context()  # Prefect knows its run by it
+        self._thread: threading.Thread | None = None
+
+    def tell(self, fraction: float) -> None:
+        """Tell, unless the last number is still being told."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._context.run, args=(self._progress, fraction), daemon=True)
+            self._thread.start()
 
 
 @contextmanager

@@ -70,6 +70,9 @@ def look_after(
     budget_seconds: float,
 ) -> tuple[Kept, ...]:
     """Everything but the tables; what fails is told in its place and keeps the rest from nothing."""
+    watch.look()
+    if watch.wanted_by:
+        return (Kept("everything but the tables", "yielded", f"for {watch.wanted_by}"),)
     alone = [one.table for one in left if one.reason in ("hot", "running")]
     return (
         *survived("partitions", lambda: keep_partitions(address, settings, watch, now=now)),

@@ -71,6 +71,7 @@ def work_through(
             done = work_on(address, one.table, one.action, settings, watch, timer=timer, progress=share)
         say(f"{done.action} {done.table}: {done.outcome}{f', {done.detail}' if done.detail else ''}")
         ended.append(done)
+    progress(1.0)
     return tuple(ended)
 
 
