@@ -131,6 +131,9 @@ def test_only_tables_that_moved(address, db):
     db.execute("insert into moves values (2), (3); select pg_stat_force_next_flush()")
     second = collect(address, "tables", clock=at(5), before=first.values)
     assert of_tables(second, "table_rows_inserted") == {"public.moves": 3}
+    db.execute("vacuum stays")
+    third = collect(address, "tables", clock=at(10), before={**first.values, **second.values})
+    assert of_tables(third, "table_vacuums") == {"public.stays": 1}
     inserted = Metric("table_rows_inserted", "counter", "rows", (("table", "public.moves"),))
     assert rates(first, second)[inserted] == pytest.approx(2 / 300)
 

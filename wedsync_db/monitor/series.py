@@ -130,6 +130,7 @@ _TABLES = (
                 ("table_sequential_scans", "scans"),
                 ("table_rows_read_sequentially", "rows"),
                 ("table_index_scans", "scans"),
+                ("table_rows_fetched_by_index", "rows"),
                 ("table_rows_inserted", "rows"),
                 ("table_rows_updated", "rows"),
                 ("table_rows_deleted", "rows"),
@@ -140,6 +141,18 @@ _TABLES = (
         ),
         "table",
     ),
+)
+# what changes when a table does anything at all; in sql/collect.sql their sum
+MOVES = frozenset(
+    {
+        "table_sequential_scans",
+        "table_rows_fetched_by_index",
+        "table_rows_inserted",
+        "table_rows_updated",
+        "table_rows_deleted",
+        "table_vacuums",
+        "table_analyzes",
+    }
 )
 _SIZES = (
     Group("database_size", _gauges(("database_size", "bytes"))),
