@@ -161,6 +161,18 @@ def test_what_nobody_knew_is_settled(case, deployed):
     assert deployed.status() == "done"
 
 
+@pytest.mark.faults
+@pytest.mark.usefixtures("prefect_server")
+def test_after_a_failed_drill_another_backup_is_made_and_tried(case, deployed):
+    from wedsync_db.backup.proven import proven
+    from wedsync_db.backup.store import list_backups
+
+    finish(deployed, DeploymentStatus.DONE)
+    run(case, "failed-drill")
+    (made,) = list_backups(case.installation.home.backups("case"))
+    assert proven(made).progress == "restored"
+
+
 # -- with the tool dead ------------------------------------------------------------------------------------------------
 def psql(case, major: int, text: str, who: str = "") -> str:
     """What psql says to a script, as the deployer in the checkout unless it is said who; it must not fail."""
