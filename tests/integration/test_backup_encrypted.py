@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 
 import pytest
 
+from flows.__main__ import main
+from tests.support.broken import lay_base
+from tests.support.case import write_settings
 from tests.support.majors import every_major
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.backup.keys import Key
@@ -83,3 +87,24 @@ def test_no_room_to_decrypt_is_inconclusive(backup, home, monkeypatch):
     with pytest.raises(Inconclusive, match="No space left"), readable(backup, [KEY], home.scratch):
         pass
     assert list(home.scratch.iterdir()) == []
+
+
+def test_the_verbs_use_the_key_and_say_when_it_is_missing(case, monkeypatch, capsys):
+    write_settings(case.folder, more='backup_key_env = "CASE_KEY"')
+    lay_base(case)
+    assert main(["rehearse", "case"]) == 2
+    assert "CASE_KEY, which is not set" in capsys.readouterr().err
+    monkeypatch.setenv("CASE_KEY", base64.b64encode(KEY.secret).decode())
+    assert main(["rehearse", "case"]) == 0
+    (backup,) = list_backups(case.installation.home.backups("case"))
+    assert backup.manifest.encryption
+    assert list(case.installation.home.scratch.iterdir()) == []
+    admin = case.admin
+    monkeypatch.setenv(
+        "WEDSYNC_CASE_URL", f"postgresql://{admin.user}@/{admin.dbname}?host={admin.host}&port={admin.port}"
+    )
+    name = f"{admin.dbname}_copy"
+    assert main(["restore", "case", "newest", "--database", name, "--confirm", "case", "--reason", "to look"]) == 0
+    with session(admin, "test") as connection:
+        connection.execute(f"drop database {name} with (force)")
+    assert list(case.installation.home.scratch.iterdir()) == []
