@@ -115,8 +115,8 @@ def parts(served_parts) -> Parts:
     return served_parts
 
 
-@pytest.fixture
-def at_length(request) -> None:
+@pytest.fixture(scope="session")  # before the servers are started that a test needs
+def at_length(pytestconfig) -> None:
     """Skip where few random moments are asked for: a neighbour of the test shows the like in less time."""
-    if request.config.getoption("moments") < _LONG_RUN_MOMENTS:
+    if pytestconfig.getoption("moments") < _LONG_RUN_MOMENTS:
         pytest.skip(f"only a long run does this one: --moments {_LONG_RUN_MOMENTS} or more")

@@ -35,7 +35,7 @@ def test_in_each_phase_before_the_target_is_touched(parts, targets, record_prope
             parts.tells(run, target, "# Interrupted: nothing had been begun")
             target.assert_ended(None)
             assert not list(parts.home.backups(target.name).glob(".partial-*"))
-        assert parts.is_clean()
+        parts.assert_clean()
     for phase in ("backup", "rehearsal", "approval"):
         record_property("faults", f"a run, cancelled in its {phase}: rolled back")
 
@@ -58,7 +58,7 @@ def test_while_migrating_and_while_verifying(parts, targets, record_property):
         parts.tells(runs[1], verify, "# Interrupted: finished all the same")
         migrate.assert_ended("rolled_back")
         verify.assert_ended("done")
-        assert parts.is_clean()
+        parts.assert_clean()
     record_property("faults", "a run, cancelled while migrating: rolled back")
     record_property("faults", "a run, cancelled while verifying: finished")
 
@@ -84,7 +84,7 @@ def test_undoing_takes_longer_than_prefect_waits(parts, targets, record_property
             parts.ended(run, "CANCELLED")
             parts.tells(run, target, "# Interrupted: undone")
             target.assert_ended("rolled_back")
-        assert parts.is_clean()
+        parts.assert_clean()
     record_property("faults", "a run, cancelled, undone in more than 30 s: rolled back")
     record_property("faults", "a run, cancelled, killed by Prefect after 30 s: rolled back")
     record_property("faults", "a run, cancelled while it rolled back: rolled back")

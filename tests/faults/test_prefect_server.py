@@ -36,7 +36,7 @@ def test_dead_for_a_while(parts, targets, seconds, record_property, request):
         parts.start_server()
         parts.ended(run, "COMPLETED")
         target.assert_ended("done")
-        assert parts.is_clean()
+        parts.assert_clean()
     record_property("faults", f"the Prefect server, dead for {seconds} s: finished")
 
 
@@ -55,10 +55,10 @@ def test_dead_for_good(parts, targets, record_property):
             until(lambda target=target, how=how: target.journal() == how)
             target.assert_ended(how)
             assert "if cancelled now: no deployment is under way" in status(parts, target)
-        assert parts.is_clean()
         parts.kill("worker")
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
+        parts.assert_clean()
     record_property("faults", "the Prefect server, for good: finished")
     record_property("faults", "the Prefect server, for good, and a migration: rolled back")
 
@@ -78,6 +78,6 @@ def test_server_and_worker_killed_and_started_again(parts, targets, record_prope
         parts.ended(run, "COMPLETED")
         goes_on.assert_ended("done")
         killed.assert_ended("rolled_back")
-        assert parts.is_clean()
+        parts.assert_clean()
     record_property("faults", "server and worker, SIGKILL: finished")
     record_property("faults", "server, worker and the run, SIGKILL: rolled back")

@@ -25,7 +25,7 @@ def test_a_run_that_fails_is_rolled_back_in_place(parts, targets, record_propert
         assert parts.ask(f"/flow_runs/{run}")["state"]["name"] == "RolledBack"
         parts.tells(run, target, "# Rolled back")
         target.assert_ended("rolled_back")
-        assert parts.is_clean()
+        parts.assert_clean()
     record_property("faults", "a migration: rolled back")
 
 
@@ -39,7 +39,7 @@ def test_under_a_worker(parts, targets, record_property):
             parts.ended(run, "CRASHED")
             parts.tells(run, target, "# Interrupted: undone")  # the state comes first, and then the hook
             target.assert_ended("rolled_back")
-        assert parts.is_clean()
+        parts.assert_clean()
     for number in _SIGNALS:
         record_property("faults", f"a worker's run, {number.name}: rolled back")
 
@@ -55,5 +55,5 @@ def test_on_the_command_line(parts, targets, number, served, record_property):
             process.send_signal(number)
             assert process.wait(SECONDS) == 130
         target.assert_ended("rolled_back")
-        assert parts.is_clean()
+        parts.assert_clean()
     record_property("faults", f"a run of the command line, {number.name}: rolled back")

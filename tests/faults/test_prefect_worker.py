@@ -29,7 +29,7 @@ def test_stopped_it_leaves_the_run_to_reconcile(parts, targets, record_property)
         parts.start_worker()
         assert "was undone: reverted 0001_first" in parts.reconcile(target)
         target.assert_ended("rolled_back")
-    assert parts.is_clean()
+    parts.assert_clean()
     record_property("faults", "the worker, SIGTERM: rolled back")
 
 
@@ -46,7 +46,7 @@ def test_killed_it_is_not_missed_until_the_run_is_killed_too(parts, targets, rec
         parts.start_worker()
         assert "was undone: reverted 0001_first" in parts.reconcile(killed)
         killed.assert_ended("rolled_back")
-    assert parts.is_clean()
+    parts.assert_clean()
     record_property("faults", "the worker, SIGKILL: finished")
     record_property("faults", "the worker and its run, SIGKILL: rolled back")
 
@@ -73,5 +73,5 @@ def test_killed_with_its_run_prefect_shows_it_as_crashed(parts, targets, record_
         parts.start_worker()
         assert "was undone: reverted 0001_first" in parts.reconcile(target)
         target.assert_ended("rolled_back")
-    assert parts.is_clean()
+    parts.assert_clean()
     record_property("faults", "the worker and its run, SIGKILL, marked as crashed: rolled back")

@@ -46,9 +46,10 @@ class Parts(Asked):
         except OSError:
             return False
 
-    def is_clean(self) -> bool:
-        """Whether no scratch server is left."""
-        return not list(self.home.scratch.iterdir())
+    def assert_clean(self) -> None:
+        """After ten seconds no run's process is left, nor one that it started, and no scratch server."""
+        until(lambda: not [pid for pid in self.processes() if _is_of_a_run(pid)], 10)
+        assert not list(self.home.scratch.iterdir())
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send the part a signal and wait for its end. Its runs are processes of their own, and are not waited for."""
@@ -154,3 +155,11 @@ def is_alive(pid: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return False
+
+
+def _is_of_a_run(pid: int) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
+    return any(name in words for name in (b"prefect.engine", b"postgres", b"pg_dump", b"pg_restore"))
