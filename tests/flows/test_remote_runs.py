@@ -208,7 +208,8 @@ def test_a_cancelled_run_is_not_known_to_have_failed(server, said, deploy):
 
 def test_without_a_server_nothing_is_started(deploy, monkeypatch):
     monkeypatch.setattr(remote_runs, "prepare", lambda _: None)
-    with pytest.raises(UsageError, match="no Prefect server"):
+    without = temporary_settings(restore_defaults={PREFECT_API_URL})  # whatever server other tests are on
+    with without, pytest.raises(UsageError, match="no Prefect server"):
         deploy()
 
 
