@@ -17,9 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -216,39 +214,23 @@ class Runner:
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)
 
-    def ask(self, path: str, body: object = None):
-        token = base64.b64encode(self.world.login.encode()).decode()
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json", "Authorization": f"Basic {token}"}
-        request = urllib.request.Request(self.served.api + path, data, headers)
-        for _ in range(20):
-            try:
-                with urllib.request.urlopen(request, timeout=30) as reply:
-                    return json.load(reply)
-            except urllib.error.HTTPError as error:
-                error.close()
-                if error.code != 503:
-                    raise
-                time.sleep(0.5)
-        raise AssertionError("the server's database stays locked")
-
     def click(self, **parameters: object) -> str:
         """What `Run` in the UI does."""
         wanted = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        return self.ask(f"/deployments/{self.deployment}/create_flow_run", wanted)["id"]
+        return self.served.ask(f"/deployments/{self.deployment}/create_flow_run", wanted)["id"]
 
     @property
     def deployment(self) -> str:
-        return self.ask("/deployments/name/deploy/deploy")["id"]
+        return self.served.ask("/deployments/name/deploy/deploy")["id"]
 
     def runs(self) -> list[dict]:
-        return self.ask("/flow_runs/filter", {"flows": {"name": {"any_": ["deploy"]}}, "limit": 200})
+        return self.served.ask("/flow_runs/filter", {"flows": {"name": {"any_": ["deploy"]}}, "limit": 200})
 
     def log(self, run: str) -> list[str]:
         lines: list[str] = []
         while True:
             wanted = {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC", "limit": 200}
-            page = self.ask("/logs/filter", wanted | {"offset": len(lines)})
+            page = self.served.ask("/logs/filter", wanted | {"offset": len(lines)})
             lines += [line["message"] for line in page]
             if len(page) < 200:
                 return lines
@@ -279,16 +261,7 @@ def take_a_round(folder: Path, cluster: Cluster) -> Round:
 def _work_through_the_proxy(runner: Runner) -> None:
     """Let the worker's runs reach the server as everybody does."""
     variables = {"stream_output": False, "env": {"PREFECT_API_URL": runner.proxy.url}}
-    request = urllib.request.Request(
-        f"{runner.served.api}/deployments/{runner.deployment}",
-        json.dumps({"job_variables": variables}).encode(),
-        {
-            "Content-Type": "application/json",
-            "Authorization": f"Basic {base64.b64encode(runner.world.login.encode()).decode()}",
-        },
-        method="PATCH",
-    )
-    urllib.request.urlopen(request, timeout=30).close()
+    runner.served.ask(f"/deployments/{runner.deployment}", {"job_variables": variables}, "PATCH")
 
 
 def _deploy_everything(runner: Runner, seen: Round) -> None:
@@ -338,8 +311,8 @@ def _click(runner: Runner, seen: Round) -> None:
     """Twice on the same deployment."""
     runs = [runner.click(environment="remote_clicked") for _ in range(2)]
     final = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-    until(lambda: all(runner.ask(f"/flow_runs/{run}")["state"]["type"] in final for run in runs))
-    seen.clicked = sorted(runner.ask(f"/flow_runs/{run}")["state"]["name"] for run in runs)
+    until(lambda: all(runner.served.ask(f"/flow_runs/{run}")["state"]["type"] in final for run in runs))
+    seen.clicked = sorted(runner.served.ask(f"/flow_runs/{run}")["state"]["name"] for run in runs)
 
 
 def _ask_for_what_is_refused(runner: Runner, seen: Round) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-_INTERVAL_SECONDS = 0.05
+_INTERVAL_SECONDS = 0.1
 
 
 @contextmanager

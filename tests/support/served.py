@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -43,13 +44,16 @@ class Asked:
         found = self.ask("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}, "key": {"any_": [key]}}})
         return "\n".join(artifact["data"] for artifact in found)
 
-    def ask(self, path: str, body: object = None):
+    def ask(self, path: str, body: object = None, method: str | None = None):
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.api + path, data, {"Content-Type": "application/json"})
-        for _ in range(10):
+        headers = {"Content-Type": "application/json"}
+        if login := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+            headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+        request = urllib.request.Request(self.api + path, data, headers, method=method)
+        for _ in range(20):
             try:
                 with urllib.request.urlopen(request, timeout=20) as reply:
-                    return json.load(reply)
+                    return json.loads(reply.read() or b"null")
             except urllib.error.HTTPError as error:
                 error.close()
                 if error.code != 503:  # SQLite is locked for a moment
