@@ -119,7 +119,7 @@ def test_a_program_gets_settings_and_password_through_private_files(address, db,
     with running([psql, "-w", "-v", "ON_ERROR_STOP=1", "-d", CONNECTION, "-c", check], login, "test",
                  settings={"enable_sort": "off"}) as client:  # fmt: skip
         client.wait()
-    with running([psql, "-w", "-d", CONNECTION], replace(login, password="wrong"), "test") as client:
+    with running([psql, "-w", "-d", CONNECTION], replace(login, password="not-the-one-7c"), "test") as client:
         with pytest.raises(BackupError, match=r"psql failed: .*password authentication failed"):
             client.wait()
     db.execute("drop role backup_login")

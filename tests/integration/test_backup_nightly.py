@@ -240,7 +240,7 @@ def test_what_an_open_deployment_may_need_is_pinned(case):
     with session(case.address, "journal") as connection:
         journal.finish(connection, deployment, DeploymentStatus.DONE, "", None)
     assert pinned(case.address) == frozenset()
-    assert pinned(replace(case.address, password="wrong", dbname="no_such_database")) is None
+    assert pinned(replace(case.address, password="not-the-one-7c", dbname="no_such_database")) is None
 
 
 def test_the_verb_prunes_says_why_and_deletes_nothing_while_the_target_is_away(case, history, capsys, monkeypatch):

@@ -88,7 +88,7 @@ def test_each_failed_login_has_its_own_code_and_hint(admin, tmp_path):
     nobody = socket.socket()
     nobody.bind(("127.0.0.1", 0))
     cases = [
-        (replace(app, password="wrong"), "28P01", 'password authentication failed for user "app"'),
+        (replace(app, password="not-the-one-7c"), "28P01", 'password authentication failed for user "app"'),
         (replace(app, password=None), "28P01", "no password supplied"),
         (replace(app, user="nobody-here"), "28P01", "password authentication failed"),
         (replace(admin, user="wedsync", dbname="nope"), "3D000", 'database "nope" does not exist'),
