@@ -233,12 +233,12 @@ def _until_done(run: _Run, watching: psycopg.Connection, futures: Sequence[Futur
     """Yield how far the dump is, four times a second, until all are done; raise what the first of them fails with."""
     copied = Copied({})
     while True:
+        run.check()
         done, running = wait(futures, timeout=_TICK_SECONDS, return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
         if not running:
             return
-        run.check()
         require_no_queue(watching, run.application_name)
         copied = look(watching, run.application_name, copied)
         yield copied
