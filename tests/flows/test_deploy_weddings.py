@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.broken import once_backed_up
 from tests.support.case import write_settings
-from tests.support.schema import MIGRATIONS, closure, run
+from tests.support.schema import MIGRATIONS, closure, let_become_api_roles, run
 from wedsync_db.errors import Refused
 from wedsync_db.migrate.deployment import read_plan, take_fingerprint
 from wedsync_db.postgres.session import session
@@ -34,8 +34,9 @@ def applied(case) -> list[str]:
 
 
 @pytest.fixture
-def wedsync(case):
+def wedsync(case, cluster):
     """A database that knows of weddings and has none, and three migrations of which the first waits for the gate."""
+    let_become_api_roles(cluster)
     with session(case.address, "test") as connection:
         for folder in closure(GUARDS):
             run(connection, folder, "deploy")

@@ -52,12 +52,17 @@ def owned_database(cluster: Cluster) -> Iterator[Address]:
     on 16 and later who once made a role is a member that may not become it.
     """
     with database(cluster, f"schema_{os.getpid()}_{next(_numbers)}") as address:
-        with session(cluster.address(), "test-admin") as admin:
-            known = admin.execute("select rolname from pg_roles where rolname = any (%s)", [list(API_ROLES)]).fetchall()
-            become = sql.SQL(" with set true" if admin.info.server_version >= 160000 else "")
-            for (role,) in known:
-                admin.execute(sql.SQL("grant {} to {}{}").format(sql.Identifier(role), sql.Identifier(ROLE), become))
+        let_become_api_roles(cluster)
         yield address
+
+
+def let_become_api_roles(cluster: Cluster) -> None:
+    """Make the deployer a member of those of the API's roles that are there already, another test's perhaps."""
+    with session(cluster.address(), "test-admin") as admin:
+        known = admin.execute("select rolname from pg_roles where rolname = any (%s)", [list(API_ROLES)]).fetchall()
+        become = sql.SQL(" with set true" if admin.info.server_version >= 160000 else "")
+        for (role,) in known:
+            admin.execute(sql.SQL("grant {} to {}{}").format(sql.Identifier(role), sql.Identifier(ROLE), become))
 
 
 @contextmanager
