@@ -87,7 +87,7 @@ if moment == "while deleting":
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_run_leaves_nothing_that_lasts(address, db, tmp_path, moment):
-    rows = 300_000 if moment == "while dumping" else 20_000  # so that there is a while
+    rows = 900_000 if moment == "while dumping" else 20_000  # so that there is a while
     db.execute(f"create table t as select g, repeat(md5(g::text), 9) from generate_series(1, {rows}) g")
     folder = tmp_path / "backups"
     earlier = create_backup(address, folder, environment="demo")

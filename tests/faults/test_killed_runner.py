@@ -118,12 +118,16 @@ def test_a_runner_killed_inside_a_transaction_leaves_before_or_after(target, ato
 def test_a_runner_killed_while_it_builds_an_index(target, address):
     target.write(
         "0001_x",
-        "-- transaction: none\ncreate table a (id int);\ncreate unique index concurrently t_ux on t (n);\nvacuum t;",
+        "-- transaction: none\ncreate table a (id int);\n"
+        "create unique index concurrently t_ux on t (held_at_gate(n));\nvacuum t;",
+    )
+    target.sql(
+        "create function held_at_gate(n int) returns int language plpgsql immutable as $$ begin "
+        "if exists (select from public.gate where shut) then perform pg_sleep(60); end if; return n; end $$"
     )
     target.begin()
-    with runner(target) as process, session(address, "writer", autocommit=False) as writer:
-        writer.execute("update t set n = n")
-        until(lambda: target.sql("select to_regclass('t_ux') is not null") == [(True,)])
+    with runner(target) as process:
+        until(lambda: sleeping(target))
         process.kill()
         process.wait()
         with session(address, "recover") as connection:

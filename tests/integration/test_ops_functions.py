@@ -116,8 +116,8 @@ def test_only_clients_are_counted_as_connections(db):
 
 def test_what_an_owner_may_not_see_is_null_and_not_zero(db):
     with db.transaction(force_rollback=True):
-        db.execute("create role blind nosuperuser")
-        db.execute("alter function ops.get_connection_stats() owner to blind")
+        db.execute("create role sightless nosuperuser")
+        db.execute("alter function ops.get_connection_stats() owner to sightless")
         stats = one(db, "get_connection_stats()")
     if db.execute("select count(*) from pg_stat_activity where backend_type = 'client backend'").fetchone()[0] > 1:
         assert stats["hidden"] > 0
