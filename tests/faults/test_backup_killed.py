@@ -6,10 +6,10 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
+from tests.support.processes import programs, started_with
 from tests.support.slow_dump import slow_programs
 from wedsync_db.backup.drill import drill_environment
 from wedsync_db.backup.dump import create_backup
@@ -28,6 +28,7 @@ from pathlib import Path
 from wedsync_db.backup import dump, store
 from wedsync_db.backup.keys import Key
 from wedsync_db.postgres.session import Address
+from tests.support.processes import programs
 
 moment, host, port, dbname, folder = sys.argv[1:]
 
@@ -35,7 +36,13 @@ def stop(*_):
     print("there", flush=True)
     time.sleep(600)
 
-options = {"say": stop} if moment == "before the dump" else {"check": stop} if moment == "while dumping" else {}
+def stop_when_it_dumps():
+    if programs(folder):
+        stop()
+
+options = {"say": stop} if moment == "before the dump" else {}
+if moment == "while dumping":
+    options["check"] = stop_when_it_dumps
 if moment == "before the checksums":
     dump.digest_files = stop
 if moment == "half encrypted":
@@ -94,11 +101,9 @@ def test_a_killed_run_leaves_nothing_that_lasts(address, db, tmp_path, moment):
     private = tmp_path / "tmp"
     private.mkdir()
     command = [sys.executable, "-c", RUN, moment, address.host, str(address.port), address.dbname, str(folder)]
-    environment = {**os.environ, "TMPDIR": str(private), "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "TMPDIR": str(private), "PYTHONPATH": str(CHECKOUT)}
     run = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     assert run.stdout.readline() == b"there\n"
-    if moment == "while dumping":
-        assert programs(folder)
     run.send_signal(signal.SIGKILL)
     run.wait()
     run.stdout.close()
@@ -120,7 +125,7 @@ def test_a_kill_later_proves_nothing_and_the_next_run_cleans_up(case, db, moment
     environ = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     run = subprocess.Popen([sys.executable, "-c", LATER, moment], stdout=subprocess.PIPE, env=environ)
     assert run.stdout.readline() == b"there\n"
-    assert (moment == "while drilling") == bool(servers(home.scratch))
+    assert (moment == "while drilling") == bool(started_with(f"{home.scratch}/"))
     run.send_signal(signal.SIGKILL)
     run.wait()
     run.stdout.close()
@@ -131,15 +136,12 @@ def test_a_kill_later_proves_nothing_and_the_next_run_cleans_up(case, db, moment
     if moment != "while deleting":
         now = {"clock": lambda: datetime.now(UTC)}
         verify(case.installation, environment, earlier, **now)
-        assert drill_environment(case.installation, environment, earlier, **now).outcome == "restored"
+        drilled = drill_environment(case.installation, environment, earlier, **now)
+        assert drilled.outcome == "restored", drilled
     create_backup(case.address, home.backups("case"), environment="case")
     assert [path.name for path in home.backups("case").iterdir() if path.name[0] == "." and path.is_dir()] == []
-    assert servers(home.scratch) == list(home.scratch.iterdir()) == []
-
-
-def servers(folder):
-    """PostgreSQL servers that run below this folder."""
-    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if os.fsencode(f"{folder}/") in read(path)]
+    assert list(home.scratch.iterdir()) == []
+    assert eventually(lambda: not started_with(f"{home.scratch}/"))
 
 
 def test_the_debris_of_a_living_run_is_left_alone(address, db, tmp_path):
@@ -153,19 +155,6 @@ def test_the_debris_of_a_living_run_is_left_alone(address, db, tmp_path):
     slow = slow_programs(tmp_path, server_facts(db).major)
     outer = create_backup(address, tmp_path / "backups", environment="demo", check=meanwhile, programs=slow)
     assert sorted(one.id for one in list_backups(tmp_path / "backups")) == sorted([outer.id, seen[0].id])
-
-
-def programs(folder):
-    """Processes that were started for this folder."""
-    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"pg_dump" in (text := read(path)) and
-            os.fsencode(folder) in text and b"leash" not in text]  # fmt: skip
-
-
-def read(path):
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 def sessions(db):
