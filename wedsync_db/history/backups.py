@@ -5,21 +5,19 @@ Nobody's backup fails because of it. Everything here that cannot be written is s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 
 from wedsync_db.backup.proven import proven
-from wedsync_db.errors import WedsyncError
-from wedsync_db.history.store import open_history
+from wedsync_db.history.best_effort import BestEffort, reached
 from wedsync_db.installation import Installation
 from wedsync_db.model import Backup
 from wedsync_db.postgres.queries import query
-from wedsync_db.postgres.session import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +71,11 @@ def entry_of(backup: Backup) -> Entry:
 
 
 @dataclass
-class Registry:
+class Registry(BestEffort):
     """The registry for one environment. `problems`: what could not be written, each once."""
 
-    environment: str
-    address: Address | None
-    problems: list[str] = field(default_factory=list)
+    purpose = "backups"
+    trouble = "the registry of backups could not be written"
 
     def begin(self, backup_id: str, at: datetime) -> None:
         """Say that a backup is being made."""
@@ -110,14 +107,12 @@ class Registry:
 
     def listed(self) -> tuple[Entry, ...]:
         """The environment's backups, oldest first; empty where the store does not answer."""
-        found: list[Entry] = []
 
-        def read(connection: psycopg.Connection) -> None:
+        def read(connection: psycopg.Connection) -> tuple[Entry, ...]:
             rows = connection.execute(query("backups_registry", "listed"), {"environment": self.environment})
-            found.extend(Entry(*row) for row in rows)
+            return tuple(Entry(*row) for row in rows)
 
-        self._try(read)
-        return tuple(found)
+        return self.attempt(read) or ()
 
     def _write(self, statements: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         def write(connection: psycopg.Connection) -> None:
@@ -125,37 +120,9 @@ class Registry:
                 for name, values in statements:
                     connection.execute(query("backups_registry", name), {"environment": self.environment, **values})
 
-        self._try(write)
-
-    def _try(self, work: Callable[[psycopg.Connection], None]) -> None:
-        if self.address is None:
-            return
-        try:
-            with open_history(self.address, "backups") as connection:
-                work(connection)
-        except (WedsyncError, psycopg.Error) as error:
-            self.missed(error)
-
-    def missed(self, error: Exception) -> None:
-        """Add to the problems that something could not be written, and why."""
-        said = error.message if isinstance(error, WedsyncError) else type(error).__name__
-        text = f"the registry of backups could not be written: {said}"
-        if text not in self.problems:
-            self.problems.append(text)
+        self.attempt(write)
 
 
-@contextmanager
-def registry(installation: Installation, environment: str) -> Iterator[Registry]:
+def registry(installation: Installation, environment: str) -> AbstractContextManager[Registry]:
     """The registry, its server running for as long as the block lasts; one that takes nothing where there is none."""
-    found, stack = Registry(environment, None), ExitStack()
-    try:
-        found.address = stack.enter_context(installation.history())
-    except (WedsyncError, psycopg.Error, OSError) as error:
-        found.missed(error)
-    try:
-        yield found
-    finally:
-        try:
-            stack.close()
-        except (WedsyncError, psycopg.Error, OSError) as error:  # a server that does not stop
-            found.missed(error)
+    return reached(Registry(environment), installation)

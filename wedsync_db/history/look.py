@@ -13,6 +13,7 @@ import psycopg
 
 from wedsync_db.errors import Unreachable, WedsyncError
 from wedsync_db.history import alerts, samples
+from wedsync_db.history.best_effort import said
 from wedsync_db.history.store import open_history
 from wedsync_db.installation import Installation
 from wedsync_db.monitor.alerts import Notice
@@ -120,7 +121,7 @@ def _history(installation: Installation, details: list[str]) -> Iterator[psycopg
         try:
             found = stack.enter_context(open_history(stack.enter_context(installation.history()), "monitor"))
         except (WedsyncError, psycopg.Error, OSError) as error:
-            details.append(_said(error))
+            details.append(said(error))
         yield found
 
 
@@ -141,7 +142,7 @@ def _fresh(
             collect(address, tier, clock=clock, before=_known(store, environment, tier, clock())) for tier in tiers
         )
     except (Unreachable, psycopg.Error) as error:
-        details.append(_said(error))
+        details.append(said(error))
         return ()
 
 
@@ -198,12 +199,5 @@ def _try(work: Callable[[], T], details: list[str]) -> T | None:
     try:
         return work()
     except (WedsyncError, psycopg.Error) as error:
-        details.append(_said(error))
+        details.append(said(error))
         return None
-
-
-def _said(error: Exception) -> str:
-    """An error of ours in its words; a driver's may hold values."""
-    if isinstance(error, WedsyncError):
-        return error.message
-    return f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".rstrip()

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, LiteralString, cast
 
 import psycopg
 
-from wedsync_db.errors import WedsyncError
-from wedsync_db.history.store import open_history
+from wedsync_db.history.best_effort import BestEffort, reached
 from wedsync_db.installation import Installation
 from wedsync_db.maintain.findings import Found
 from wedsync_db.maintain.night import Night
 from wedsync_db.maintain.plan import Action
 from wedsync_db.maintain.work import Done
 from wedsync_db.postgres.queries import query
-from wedsync_db.postgres.session import Address
 
 
 @dataclass
-class Memory:
+class Memory(BestEffort):
     """What is remembered of one environment. `problems`: what could not be read or written, each once."""
 
-    environment: str
-    address: Address | None
-    problems: list[str] = field(default_factory=list)
+    purpose = "maintenance"
 
     def took_before(self) -> Mapping[tuple[str, Action], float]:
         """The seconds that each table took when it was last done; empty where nothing is known."""
-        rows = self._try(lambda connection: self._ask(connection, "took"))
+        rows = self.attempt(lambda connection: self._ask(connection, "took"))
         return {(table, cast("Action", action)): seconds for table, action, seconds in rows or ()}
 
     def last_findings(self) -> tuple[Found, ...] | None:
@@ -40,7 +36,7 @@ class Memory:
             known = self._ask(connection, "has_nights")[0][0]
             return self._ask(connection, "last_findings") if known else None
 
-        rows = self._try(read)
+        rows = self.attempt(read)
         return None if rows is None else tuple(Found(*row) for row in rows)
 
     def keep(self, night: Night, summary: str) -> None:
@@ -55,7 +51,7 @@ class Memory:
                     values = {"rule": found.rule, "message": found.message, "at": night.started_at}
                     self._write(connection, "keep_finding", values)
 
-        self._try(write)
+        self.attempt(write)
 
     def _ask(self, connection: psycopg.Connection, name: LiteralString) -> list[tuple[Any, ...]]:
         return connection.execute(query("history_maintenance", name), {"environment": self.environment}).fetchall()
@@ -63,39 +59,10 @@ class Memory:
     def _write(self, connection: psycopg.Connection, name: LiteralString, values: Mapping[str, Any]) -> None:
         connection.execute(query("history_maintenance", name), {"environment": self.environment, **values})
 
-    def _try(self, work: Callable[[psycopg.Connection], Any]) -> Any:
-        if self.address is None:
-            return None
-        try:
-            with open_history(self.address, "maintenance") as connection:
-                return work(connection)
-        except (WedsyncError, psycopg.Error) as error:
-            self.missed(error)
-            return None
 
-    def missed(self, error: Exception) -> None:
-        """Add to the problems that the store did not answer."""
-        said = error.message if isinstance(error, WedsyncError) else type(error).__name__
-        text = f"the history store does not answer: {said}"
-        if text not in self.problems:
-            self.problems.append(text)
-
-
-@contextmanager
-def memory(installation: Installation, environment: str) -> Iterator[Memory]:
+def memory(installation: Installation, environment: str) -> AbstractContextManager[Memory]:
     """What is remembered, the store's server running for as long as the block lasts; nothing where there is none."""
-    found, stack = Memory(environment, None), ExitStack()
-    try:
-        found.address = stack.enter_context(installation.history())
-    except (WedsyncError, psycopg.Error, OSError) as error:
-        found.missed(error)
-    try:
-        yield found
-    finally:
-        try:
-            stack.close()
-        except (WedsyncError, psycopg.Error, OSError) as error:  # a server that does not stop
-            found.missed(error)
+    return reached(Memory(environment), installation)
 
 
 def _night(night: Night, summary: str) -> Mapping[str, Any]:
