@@ -10,8 +10,8 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from pydantic import Field
 
+from tasks.each import Ended, environments_here
 from tasks.maintenance import (
-    Ended,
     all_maintained,
     back_up,
     held_for_maintenance,
@@ -22,7 +22,6 @@ from tasks.maintenance import (
     work_on_tables,
 )
 from tasks.names import EnvironmentName
-from tasks.reconcile import environments_here
 from wedsync_db.maintain.night import Night
 
 BudgetMinutes = Annotated[int, Field(ge=1, le=1440)]

@@ -6,9 +6,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
+from tasks.each import environments_here
 from tasks.monitor import all_seen, monitored
 from tasks.names import EnvironmentName
-from tasks.reconcile import environments_here
 
 
 def _run_name() -> str:

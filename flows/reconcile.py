@@ -6,8 +6,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
+from tasks.each import environments_here
 from tasks.names import EnvironmentName
-from tasks.reconcile import ended, environments_here, look_after
+from tasks.reconcile import all_settled, look_after
 
 
 def _run_name() -> str:
@@ -25,4 +26,4 @@ def reconcile(environment: EnvironmentName | None = None) -> State[object]:
         environment: Only this one. Without it every environment whose address this machine knows; the embedded servers
             are not started for it.
     """
-    return ended([look_after(name) for name in environments_here(environment)])
+    return all_settled([look_after(name) for name in environments_here(environment)])

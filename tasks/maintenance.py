@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
 
+from tasks.each import Ended, all_ended, told
 from tasks.names import EnvironmentName
-from tasks.notify import notify, wait_for_messages
 from tasks.publishing import Progress, publish
 from tasks.running import say, step
 from wedsync_db.backup.nightly import nightly_backup
@@ -26,7 +25,6 @@ from wedsync_db.maintain.night import Night
 from wedsync_db.maintain.plan import LeftAlone, Work
 from wedsync_db.maintain.run import ask_needs, finish_requests, is_replica, look_after
 from wedsync_db.maintain.work import Done, work_through
-from wedsync_db.model import Event
 from wedsync_db.postgres.locks import target_lock
 from wedsync_db.report.errors import unexpected
 from wedsync_db.report.maintenance import maintenance_line, maintenance_markdown
@@ -56,14 +54,6 @@ class Planned:
     work: tuple[Work, ...]
     left: tuple[LeftAlone, ...]
     problems: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How an environment's night ended, in a line; the error where it did not end well."""
-
-    text: str
-    error: WedsyncError | None = None
 
 
 @contextmanager
@@ -179,27 +169,15 @@ def tell(environment: EnvironmentName, night: Night) -> Ended:
         say(problem)
     text = maintenance_line(night)
     error = WedsyncError(text, hint="The run's page says which, and why.") if night.outcome == "failed" else None
-    return _told(environment, Ended(text, error))
+    return told(environment, Ended(text, error))
 
 
 def not_done(environment: EnvironmentName, error: Exception) -> Ended:
     """What is told of a night that did not come to its end; that somebody else has the target wakes nobody."""
     ours = error if isinstance(error, WedsyncError) else unexpected(error)
-    return _told(environment, Ended(f"{environment}: {ours.message}", ours))
+    return told(environment, Ended(f"{environment}: {ours.message}", ours), quiet=TargetHeld)
 
 
 def all_maintained(ended: Sequence[Ended]) -> State[object]:
     """The state of the run: the first error names it, one that is more than a busy target first."""
-    wait_for_messages()
-    text = "; ".join(one.text for one in ended) or "no environment has an address here"
-    errors = sorted((one.error for one in ended if one.error), key=lambda error: isinstance(error, TargetHeld))
-    if errors:
-        return Failed(name=type(errors[0]).__name__, message=text, data=errors[0])
-    return Completed(message=text, data=text)
-
-
-def _told(environment: EnvironmentName, ended: Ended) -> Ended:
-    say(ended.text)
-    if ended.error and not isinstance(ended.error, TargetHeld):
-        notify(environment, Event.FAILED, ended.text)
-    return ended
+    return all_ended(ended, least=TargetHeld)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
+from tasks.each import Ended, all_ended, line
 from tasks.names import EnvironmentName
-from tasks.notify import notify, wait_for_messages
+from tasks.notify import notify
 from tasks.running import say, step
 from wedsync_db.cli.health import backup_facts
 from wedsync_db.errors import WedsyncError
@@ -23,12 +24,10 @@ from wedsync_db.report.notice import alert_text
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Ended):
     """One environment in a line; `look` is None where it could not even be tried, for the reason in `error`."""
 
-    text: str
     look: Look | None = None
-    error: WedsyncError | None = None
 
 
 @step(name="monitor", run_name="monitor-{environment}")
@@ -54,18 +53,16 @@ def monitored(environment: EnvironmentName) -> Seen:
         say(f"{environment}: {detail}")
     if not found.remembered:  # without a memory of alerts, Prefect's own of the last run has to do
         notify(environment, Event.ALERT, found.line, repeats=True)
-    return _said(Seen(found.line, found))
+    return _said(Seen(found.line, look=found))
 
 
 def all_seen(seen: Sequence[Seen]) -> State[object]:
     """The state of the run, named for the worst state of health: a sick database is no failure of the run."""
-    wait_for_messages()
-    text = "; ".join(one.text for one in seen) or "no environment has an address here"
-    errors = [one.error for one in seen if one.error]
-    if errors:
-        return Failed(message=text, data=errors[0])
+    state = all_ended(seen)
+    if state.is_failed() or not seen:
+        return state
     checks = [check for one in seen if one.look for check in one.look.found]
-    return Completed(name=overall(checks).value.capitalize() if seen else None, message=text, data=text)
+    return Completed(name=overall(checks).value.capitalize(), message=line(seen), data=line(seen))
 
 
 def _said(seen: Seen) -> Seen:

@@ -49,7 +49,7 @@ def test_a_night_backs_up_works_tells_and_is_remembered(case, capsys, monkeypatc
 
 def test_a_deployment_goes_first_and_other_environments_get_their_night(case, monkeypatch):
     from flows.maintenance import maintenance
-    from tasks.maintenance import Ended
+    from tasks.each import Ended
 
     laid(case)
     with announce(case.address):

@@ -129,7 +129,7 @@ def test_a_server_that_is_gone_is_an_alert_and_a_missing_address_nothing_to_look
     assert told.bodies[0].startswith("reachable is unhealthy since ")
     monkeypatch.delenv(URL_VARIABLE)
     assert monitor(None).message == "no environment has an address here"
-    assert monitor().name == "Failed"
+    assert monitor().name == "UsageError"
 
 
 def test_a_silenced_alert_is_told_to_nobody(case, told, capsys):

@@ -68,7 +68,7 @@ def test_a_deployment_at_work_is_left_alone(case):
 
 
 @pytest.mark.parametrize(
-    ("error", "name"), [(PersonNeeded("rows would be lost"), "PersonNeeded"), (Unreachable("gone"), "Failed")]
+    ("error", "name"), [(PersonNeeded("rows would be lost"), "PersonNeeded"), (Unreachable("gone"), "Unreachable")]
 )
 def test_what_cannot_be_settled_is_told_and_others_are_looked_after(case, monkeypatch, error, name):
     def recovered(environment, _say):
