@@ -13,7 +13,7 @@ from wedsync_db.maintain.findings import Findings, Found, compared, find
 from wedsync_db.maintain.giving_way import watching
 from wedsync_db.maintain.night import Night
 from wedsync_db.maintain.plan import Counters, LeftAlone
-from wedsync_db.maintain.run import finish_requests, look_after, room
+from wedsync_db.maintain.run import finish_requests, look_after
 from wedsync_db.maintain.upkeep import clean_leftovers, keep_partitions, rebuild_one_index, retry_payments
 from wedsync_db.maintain.work import Done
 from wedsync_db.postgres.locks import announce
@@ -81,11 +81,6 @@ def test_the_emptiest_index_is_rebuilt_where_there_is_room(address, db):
     assert sorted(size < before / 4 for size in sizes) == [False, True], "one a night"
     rebuilt(1 << 40)
     assert rebuilt(1 << 40) == ()
-
-
-def test_room_is_known_only_where_the_data_is(address):
-    assert room(address) > 0
-    assert room(Address("db.example.org", 5432, "x", "x")) is None
 
 
 def test_partitions_are_kept_ahead_and_what_has_none_is_reported(clusters):

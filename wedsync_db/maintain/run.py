@@ -11,10 +11,10 @@ from wedsync_db.maintain.plan import Action, LeftAlone, Work, plan
 from wedsync_db.maintain.upkeep import (
     Kept,
     clean_leftovers,
+    free_bytes_of,
     keep_partitions,
     rebuild_one_index,
     retry_payments,
-    room,
     survived,
 )
 from wedsync_db.maintain.work import Done
@@ -85,7 +85,7 @@ def look_after(
                 settings,
                 watch,
                 not_of=alone,
-                free_bytes=lambda: room(address),
+                free_bytes=lambda: free_bytes_of(address),
                 budget_seconds=budget_seconds,
             ),
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from wedsync_db.errors import WedsyncError
 from wedsync_db.maintain.giving_way import Watch
 from wedsync_db.maintain.plan import Outcome
 from wedsync_db.maintain.work import failure, named
+from wedsync_db.postgres.disk import data_room
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
 from wedsync_db.settings import MaintenanceSettings
@@ -191,17 +191,11 @@ def _carried_out(connection: psycopg.Connection, watch: Watch, what: str, statem
     return Kept(what, "done", done)
 
 
-def room(address: Address) -> int | None:
+def free_bytes_of(address: Address) -> int | None:
     """Free bytes where the server keeps its data; None for a server elsewhere, or one that does not say where."""
-    if not address.host.startswith("/"):
-        return None
     with session(address, "maintenance") as connection:
-        row = connection.execute(query("health", "data_folder"), {}).fetchone()
-    try:
-        where = os.statvfs(row[0]) if row and row[0] else None
-    except OSError:
-        return None
-    return where.f_bavail * where.f_frsize if where else None
+        room, _ = data_room(connection)
+    return room.free if room else None
 
 
 def _beside_others(address: Address, budget_seconds: float) -> AbstractContextManager[psycopg.Connection]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
@@ -17,6 +15,7 @@ from wedsync_db.monitor.alerts import REACHABLE
 from wedsync_db.monitor.judge import RUNBOOK, judge, unknown, worst
 from wedsync_db.monitor.states import Checked, State
 from wedsync_db.monitor.thresholds import Threshold, limits
+from wedsync_db.postgres.disk import data_room
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
 
@@ -77,7 +76,7 @@ def look(
     chosen = limits(overrides)
     try:
         with session(address, "health", lock_timeout_ms=_LOCK_TIMEOUT_MS, statement_timeout_ms=1_000) as connection:
-            found = list(_checks(connection, chosen, address, before))
+            found = list(_checks(connection, chosen, before))
     except (WedsyncError, psycopg.Error) as error:
         said = error.message if isinstance(error, WedsyncError) else f"the session was lost ({error.sqlstate})"
         gone = Checked(REACHABLE, State.UNHEALTHY, None, "", (said,), runbook=f"{RUNBOOK}#{REACHABLE}")
@@ -103,7 +102,7 @@ def counters(connection: psycopg.Connection, clock: Callable[[], float] = time.m
 
 
 def _checks(
-    connection: psycopg.Connection, chosen: Mapping[str, Threshold], address: Address, before: Counters | None
+    connection: psycopg.Connection, chosen: Mapping[str, Threshold], before: Counters | None
 ) -> Iterator[Checked]:
     deadline = time.monotonic() + BUDGET_SECONDS
     earlier = before or counters(connection)
@@ -115,7 +114,7 @@ def _checks(
             if hidden and name in _OF_SESSIONS:
                 yield unknown(name, chosen[name], _SESSIONS_HIDDEN.format(hidden))
     if "disk_free" in chosen:
-        yield _disk(connection, chosen["disk_free"], address)
+        yield _disk(connection, chosen["disk_free"])
     if before is None:
         time.sleep(max(0.0, _BETWEEN_LOOKS_SECONDS - (time.monotonic() - looked)))
     yield from of_counters(chosen, earlier, counters(connection))
@@ -178,18 +177,11 @@ def of_counters(chosen: Mapping[str, Threshold], before: Counters, after: Counte
             yield judge(name, chosen[name], value, evidence)
 
 
-def _disk(connection: psycopg.Connection, threshold: Threshold, address: Address) -> Checked:
-    """Free space where the data is: only for a server on this machine that says where it keeps it."""
-    name = "disk_free"
-    row = connection.execute(query("health", "data_folder"), {}).fetchone()
-    here = address.host.startswith("/")
-    if not here:
-        return unknown(name, threshold, "the server is elsewhere: watch its disk there, and set health.disk_free off")
-    try:
-        where = os.statvfs(row[0] if row and row[0] else Path(address.host))
-    except OSError as error:
-        return unknown(name, threshold, f"its folder cannot be looked at: {error.strerror}")
-    return judge(name, threshold, where.f_bavail / where.f_blocks, f"{where.f_bavail * where.f_frsize >> 20} MiB free")
+def _disk(connection: psycopg.Connection, threshold: Threshold) -> Checked:
+    room, why = data_room(connection)
+    if room is None:
+        return unknown("disk_free", threshold, why)
+    return judge("disk_free", threshold, room.free / room.total, f"{room.free >> 20} MiB free")
 
 
 def _of_backups(chosen: Mapping[str, Threshold], facts: BackupFacts | None, now: datetime) -> Iterator[Checked]:
