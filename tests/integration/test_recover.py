@@ -10,6 +10,7 @@ from tests.support.deployed import QUICK, Deployed
 from tests.support.majors import every_major
 from wedsync_db.errors import Displaced, MigrationFailed, PersonNeeded, TargetHeld
 from wedsync_db.migrate import journal
+from wedsync_db.migrate.decisions import begin_rung
 from wedsync_db.migrate.foretell import what_if_cancelled
 from wedsync_db.migrate.recover import Recovery, recover
 from wedsync_db.model import DeploymentStatus, Licence
@@ -192,9 +193,7 @@ def test_an_interrupted_revert_of_an_operator_is_closed(target):
     target.deploy()
     again(target)
     with session(target.address, "test") as connection:
-        from wedsync_db.migrate.revert_to import _begin
-
-        target.deployment, _ = _begin(connection)
+        target.deployment, _ = begin_rung(connection, "reverted to 0", reason="a test", by="a test")
     target.sql("create table public.theirs (id int)")
     assert "a person's revert or repair; what it has committed stays" in foretold(target)
     (done,) = again(target)

@@ -10,7 +10,10 @@ from typing import Literal
 
 import psycopg
 
+from wedsync_db.migrate import journal, ledger
 from wedsync_db.migrate.acquire import Say
+from wedsync_db.model import Deployment, Plan
+from wedsync_db.postgres import fingerprint
 from wedsync_db.postgres.queries import query
 
 Kind = Literal["override", "rung"]
@@ -51,6 +54,31 @@ def record(
         "at_risk": list(at_risk),
     }
     return int(connection.execute(query("decisions", "record"), values).fetchall()[0][0])
+
+
+def begin_rung(
+    connection: psycopg.Connection, what: str, *, reason: str, by: str, backup_id: str | None = None
+) -> tuple[Deployment, int]:
+    """Open a deployment without a plan, which fences what a person does to the target, and write down who and why.
+
+    The second is the decision's number. Call it under the target lock; should it be interrupted, `recover` closes it.
+
+    Raises:
+        Refused: an earlier deployment of this database is unfinished.
+    """
+    ledger.install(connection)  # an earlier version may have deployed here last
+    with connection.transaction():
+        deployment = journal.begin(
+            connection,
+            plan=Plan((), ()),
+            atomic="migration",
+            fingerprint_before=fingerprint.take(connection).digest,
+            backup_id=backup_id,
+            runner=by,
+            rehearsal=None,
+        )
+        number = record(connection, "rung", what, reason=reason, by=by, deployment=deployment.id)
+    return deployment, number
 
 
 def add_risks(connection: psycopg.Connection, number: int, at_risk: Sequence[str]) -> None:

@@ -33,6 +33,7 @@ class Recovery:
     deployment_id: str
     ended: DeploymentStatus
     message: str
+    started_at: datetime | None = None
 
 
 def recover(
@@ -111,7 +112,8 @@ def _recover(
     done = roll_back(
         address, ours, migrations, proofs, locks=locks, say=say, lock_pid=lock_pid, reason="it was interrupted"
     )
-    return Recovery(ours.id, DeploymentStatus.ROLLED_BACK, f"deployment {ours.id} was undone: {done.message}")
+    said = f"deployment {ours.id} was undone: {done.message}"
+    return Recovery(ours.id, DeploymentStatus.ROLLED_BACK, said, ours.started_at)
 
 
 def _finished(address: Address, deployment: Deployment, proofs: Sequence[MigrationProof], say: Say) -> Recovery | None:
@@ -143,4 +145,5 @@ def _finish(connection: psycopg.Connection, deployment: Deployment, say: Say) ->
     after = fingerprint.take(connection).digest
     journal.finish(connection, deployment, DeploymentStatus.DONE, message, after)
     say(f"deployment {deployment.id} is {message}")
-    return Recovery(deployment.id, DeploymentStatus.DONE, f"deployment {deployment.id} was {message}")
+    said = f"deployment {deployment.id} was {message}"
+    return Recovery(deployment.id, DeploymentStatus.DONE, said, deployment.started_at)

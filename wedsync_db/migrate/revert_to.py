@@ -15,7 +15,7 @@ from wedsync_db.migrate.deployment import runner_name
 from wedsync_db.migrate.execute import NO_WATCH
 from wedsync_db.migrate.run import Run
 from wedsync_db.migrate.undo import SessionLost, revert_in_session
-from wedsync_db.model import Deployment, DeploymentStatus, LedgerEntry, Migration, MigrationProof, Plan
+from wedsync_db.model import DeploymentStatus, LedgerEntry, Migration, MigrationProof
 from wedsync_db.postgres import fingerprint
 from wedsync_db.postgres.locks import target_lock
 from wedsync_db.postgres.session import Address, session
@@ -54,7 +54,8 @@ def revert_to(
             proofs = _proofs(connection, doomed)
             plan = _found(doomed, {m.id: m for m in migrations})
             _require_licences(plan, proofs, accept_loss=accept_loss)
-            deployment, number = _begin(connection, to, reason)
+            why = reason or "no loss was accepted"
+            deployment, number = decisions.begin_rung(connection, f"reverted to {to}", reason=why, by=runner_name())
         rng = random.Random()  # noqa: S311 - jitter is no secret
         with decisions.listening(say) as (hear, accepted):
             run = Run(address, deployment, proofs, locks, lock.pid, lambda: None, NO_WATCH, hear, (), rng)
@@ -102,26 +103,6 @@ def _note(address: Address, number: int, accepted: Sequence[str]) -> None:
     if accepted:
         with suppress(Unreachable, psycopg.Error), session(address, "revert") as connection:
             decisions.add_risks(connection, number, accepted)
-
-
-def _begin(connection: psycopg.Connection, to: str = NONE, reason: str = "") -> tuple[Deployment, int]:
-    """A deployment without a plan: what fences the reverts. Should it be interrupted, `recover` just closes it."""
-    ledger.install(connection)  # an earlier version may have deployed here last
-    with connection.transaction():
-        deployment = journal.begin(
-            connection,
-            plan=Plan((), ()),
-            atomic="migration",
-            fingerprint_before=fingerprint.take(connection).digest,
-            backup_id=None,
-            runner=runner_name(),
-            rehearsal=None,
-        )
-        why = reason or "no loss was accepted"
-        number = decisions.record(
-            connection, "rung", f"reverted to {to}", reason=why, by=runner_name(), deployment=deployment.id
-        )
-    return deployment, number
 
 
 def _revert_all(run: Run, plan: Sequence[Migration], *, accept_loss: bool) -> tuple[str, ...]:

@@ -12,13 +12,13 @@ import psycopg
 from psycopg import sql
 
 from wedsync_db.errors import Inconclusive, Refused, UsageError
-from wedsync_db.migrate import decisions, journal, ledger
+from wedsync_db.migrate import decisions, journal
 from wedsync_db.migrate.deployment import runner_name
 from wedsync_db.migrate.execute import NO_WATCH
 from wedsync_db.migrate.explain import describe
 from wedsync_db.migrate.prove import require_data_copy
 from wedsync_db.migrate.run import CommitLost, Run
-from wedsync_db.model import Backup, DeploymentStatus, Migration, Plan, Step
+from wedsync_db.model import Backup, DeploymentStatus, Migration, Step
 from wedsync_db.postgres import fingerprint
 from wedsync_db.postgres.content import PINNED, quoted, tables
 from wedsync_db.postgres.locks import target_lock
@@ -156,25 +156,14 @@ def _journalled(address: Address, environment: Environment, backup: Backup, reas
         target_lock(address, "repair", wait_seconds=environment.guard.wait_for_holder_seconds, say=say) as lock,
         session(address, "journal") as connection,
     ):
-        ledger.install(connection)
-        with connection.transaction():
-            deployment = journal.begin(
-                connection,
-                plan=Plan((), ()),
-                atomic="migration",
-                fingerprint_before=fingerprint.take(connection).digest,
-                backup_id=backup.id,
-                runner=runner_name(),
-                rehearsal=None,
-            )
-            what = f"repaired from {backup.id}"
-            decisions.record(connection, "rung", what, reason=reason, by=runner_name(), deployment=deployment.id)
+        what = f"repaired from {backup.id}"
+        deployment, _ = decisions.begin_rung(connection, what, reason=reason, by=runner_name(), backup_id=backup.id)
         rng = random.Random()  # noqa: S311 - jitter is no secret
         run = Run(address, deployment, {}, environment.locks, lock.pid, lambda: None, NO_WATCH, say, (), rng)
         status, message = DeploymentStatus.PERSON_NEEDED, f"the repair from {backup.id} was stopped"
         try:
             yield run
-            status, message = DeploymentStatus.DONE, f"repaired from {backup.id}"
+            status, message = DeploymentStatus.DONE, what
         except CommitLost:
             raise Inconclusive("the session was lost in COMMIT", hint="Repair again: it goes on where it is.") from None
         finally:
