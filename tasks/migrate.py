@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks.guard import ask_guard
 from tasks.names import EnvironmentName
+from tasks.record import begun
 from tasks.running import say, step
 from wedsync_db.guard.decide import parse_overrides
 from wedsync_db.installation import this_installation
@@ -20,7 +21,7 @@ def open_deployment(environment: EnvironmentName, proof: Proof, overrides: tuple
     """
     installation = this_installation()
     with installation.target(environment) as address:
-        return deployment.open_deployment(
+        opened = deployment.open_deployment(
             address,
             installation.environment(environment),
             proof.plan,
@@ -29,6 +30,8 @@ def open_deployment(environment: EnvironmentName, proof: Proof, overrides: tuple
             proof.approval,
             parse_overrides(overrides),
         )
+    begun(environment, opened, proof.plan)
+    return opened
 
 
 @step(name="migrate", run_name="migrate-{environment}")

@@ -15,8 +15,9 @@ from tasks.guard import ask_guard
 from tasks.names import EnvironmentName
 from tasks.notify import notify, wait_for_messages
 from tasks.publishing import publish_for
+from tasks.record import settled, unsettled, wait_for_notes
 from tasks.running import logger, say, step
-from wedsync_db.errors import WedsyncError
+from wedsync_db.errors import PersonNeeded, WedsyncError
 from wedsync_db.installation import this_installation
 from wedsync_db.migrate import recover as recovering
 from wedsync_db.migrate.files import read_migrations
@@ -63,6 +64,7 @@ def recover_afterwards(flow: Flow, flow_run: FlowRun, state: State) -> None:  # 
     publish_for(flow_run.id, f"result-{environment}", page, "What became of the interrupted deployment")
     notify(environment, event, f"{flow_run.name} was interrupted ({state.name}). {text}", run_id=flow_run.id)
     wait_for_messages()
+    wait_for_notes()
     APILogHandler().flush()  # the hook's process does not wait for its logs
 
 
@@ -86,9 +88,14 @@ def recovered(
     installation = this_installation()
     settings = installation.environment(environment)
     migrations, _ = read_migrations(settings.migrations)
-    with installation.target(environment) as address:
-        done = recovering.recover(
-            address, migrations, locks=settings.locks, say=say, clock=lambda: datetime.now(UTC), going_on=going_on
-        )
+    try:
+        with installation.target(environment) as address:
+            done = recovering.recover(
+                address, migrations, locks=settings.locks, say=say, clock=lambda: datetime.now(UTC), going_on=going_on
+            )
+    except PersonNeeded:
+        unsettled(environment)
+        raise
+    settled(environment, done)
     sweep_scratch(installation.home.scratch)  # copies of the data must not outlive a killed rehearsal
     return done

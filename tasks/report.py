@@ -14,6 +14,7 @@ from prefect.states import Completed, Failed
 from tasks.names import EnvironmentName
 from tasks.notify import notify, wait_for_messages
 from tasks.publishing import publish
+from tasks.record import ended, wait_for_notes
 from tasks.running import logger, say, step, without_tags
 from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import this_installation
@@ -33,6 +34,7 @@ def report(environment: EnvironmentName, outcome: Outcome) -> Path | None:
     """Write the HTML page and publish the result; says where it is. Returns None when the page could not be written."""
     say(outcome_line(outcome))
     path = _written(outcome)
+    ended(environment, outcome, path)
     publish(f"result-{environment}", outcome_markdown(outcome, path), "How the deployment ended")
     return path
 
@@ -80,6 +82,7 @@ def named_ends(flow: Callable[P, State[object]]) -> Callable[P, State[object]]:
         if state.is_failed():
             notify(environment, event_of_end(state.name or "", state.data), state.message or "")
         wait_for_messages()
+        wait_for_notes()
         return state
 
     # Prefect would look for the names in the flow's annotations here, and not where the flow was written

@@ -6,6 +6,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from tasks.names import EnvironmentName
+from tasks.record import stuck as note_stuck
 from tasks.recover import recover
 from tasks.report import report
 from tasks.running import say, step
@@ -56,6 +57,7 @@ def roll_back_and_report(
         report(environment, outcome)
         return Failed(name="PersonNeeded", message=outcome_line(outcome), data=needed)
     except WedsyncError as stuck:
+        note_stuck(environment, opened.deployment)
         return _half_way(environment, problem, stuck)
     outcome = Outcome(environment, opened.deployment, proof, rolled_back=undone, problem=problem)
     report(environment, outcome)

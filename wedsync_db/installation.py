@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from wedsync_db.errors import Refused
 from wedsync_db.home import Home, state_home
 from wedsync_db.model import Backup
 from wedsync_db.postgres.session import Address
@@ -16,6 +17,11 @@ from wedsync_db.postgres.target import open_target
 from wedsync_db.settings import Environment, load_environment, load_environments, load_history
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+_MAKES_HISTORY = "The flow `monitor` makes it, and so does `maintain`."
+
+
+class NoHistoryYet(Refused):
+    """Nothing was ever kept here."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,11 @@ class Installation:
             yield plain
 
     @contextmanager
-    def history(self) -> Iterator[Address]:
+    def history(self, *, create: bool = True) -> Iterator[Address]:
         """The history store's database, its server running for as long as the block lasts; made where it is missing.
 
         Raises:
+            NoHistoryYet: it is missing, and `create` is False.
             UsageError: the variable with its URL is missing or wrong.
             WedsyncError: the embedded server does not start.
         """
@@ -90,7 +97,14 @@ class Installation:
         store = Environment(
             "history", embedded_major=chosen.embedded_major, database=chosen.database, url_env=chosen.url_env
         )
-        with open_target(store, self.home.ensure(), self.environ, create=True) as address:
+        home = self.home.ensure() if create else self.home
+        with ExitStack() as stack:
+            try:
+                address = stack.enter_context(open_target(store, home, self.environ, create=create))
+            except Refused:
+                if create or chosen.embedded_major is None:
+                    raise
+                raise NoHistoryYet("there is no history store yet", hint=_MAKES_HISTORY) from None
             yield address
 
 

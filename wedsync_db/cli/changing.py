@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wedsync_db.cli.answer import Answer
 from wedsync_db.cli.confirm import confirmed
 from wedsync_db.cli.terminal import say
 from wedsync_db.errors import PersonNeeded
 from wedsync_db.installation import Installation
+from wedsync_db.model import DeploymentStatus
 from wedsync_db.report.markdown import counted
+
+if TYPE_CHECKING:
+    from wedsync_db.history.deployments import Deployments, Ending
+    from wedsync_db.migrate.recover import Recovery
 
 
 def revert(arguments: argparse.Namespace, installation: Installation) -> Answer:
@@ -34,6 +40,8 @@ def revert(arguments: argparse.Namespace, installation: Installation) -> Answer:
             accept_loss=accepted is not None,
             reason=accepted or arguments.reason or "",
         )
+    if undone:
+        _note(installation, environment.name, lambda kept, now: _reverted(kept, now, undone))
     text = f"{environment.name}: {counted(len(undone), 'migration')} reverted"
     return Answer(text if undone else f"nothing above {arguments.to} is applied", {"reverted": undone})
 
@@ -60,6 +68,8 @@ def recover(arguments: argparse.Namespace, installation: Installation) -> Answer
             address, migrations, locks=environment.locks, say=say, clock=lambda: datetime.now(UTC)
         )
     sweep_scratch(installation.home.scratch)  # copies of the data must not outlive a killed rehearsal
+    if done:
+        _note(installation, environment.name, lambda kept, now: _recovered(kept, now, done))
     text = "\n".join(one.message for one in done) or f"{environment.name}: no interrupted deployment"
     return Answer(text, {"recovered": done})
 
@@ -71,3 +81,23 @@ def new(arguments: argparse.Namespace, _installation: Installation) -> Answer:
     path = new_migration(Path(arguments.dir), arguments.name, requires=tuple(arguments.requires))
     text = f"{path}\nWrite deploy.sql, revert.sql and verify.sql there, then: rehearse --dir {arguments.dir}"
     return Answer(text, {"path": path})
+
+
+def _note(installation: Installation, environment: str, write: Callable[[Deployments, datetime], None]) -> None:
+    """Let the plots know, if there is a history store; what it does not learn is said."""
+    from wedsync_db.history.deployments import deployments
+
+    with deployments(installation, environment) as kept:
+        write(kept, datetime.now(UTC))
+    for problem in kept.problems:
+        say(problem)
+
+
+def _reverted(kept: Deployments, now: datetime, undone: Sequence[str]) -> None:
+    kept.end(f"revert-{now:%Y%m%dT%H%M%SZ}", "reverted", started_at=now, finished_at=now, migrations=undone)
+
+
+def _recovered(kept: Deployments, now: datetime, done: Sequence[Recovery]) -> None:
+    for one in done:
+        how: Ending = "done" if one.ended is DeploymentStatus.DONE else "rolled_back"
+        kept.end(one.deployment_id, how, started_at=one.started_at or now, finished_at=now)

@@ -11,7 +11,7 @@ import psycopg
 
 from wedsync_db.errors import WedsyncError
 from wedsync_db.history.store import open_history
-from wedsync_db.installation import Installation
+from wedsync_db.installation import Installation, NoHistoryYet
 from wedsync_db.postgres.session import Address
 
 T = TypeVar("T")
@@ -50,11 +50,13 @@ B = TypeVar("B", bound=BestEffort)
 
 
 @contextmanager
-def reached(part: B, installation: Installation) -> Iterator[B]:
+def reached(part: B, installation: Installation, *, create: bool = True) -> Iterator[B]:
     """That part of the store, its server running for as long as the block lasts; takes nothing where there is none."""
     stack = ExitStack()
     try:
-        part.address = stack.enter_context(installation.history())
+        part.address = stack.enter_context(installation.history(create=create))
+    except NoHistoryYet:
+        pass  # nothing is missed where nothing was ever kept
     except (WedsyncError, psycopg.Error, OSError) as error:
         part.missed(error)
     try:

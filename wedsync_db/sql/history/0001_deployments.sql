@@ -4,7 +4,7 @@ create table history.deployment (
   id text not null,
   started_at timestamptz not null,
   finished_at timestamptz,
-  outcome text not null,  -- done, rolled_back, person_needed, failed
+  outcome text not null,  -- running, done, rolled_back, person_needed, failed, reverted
   migrations text[] not null default '{}',
   run_url text,
   report_path text,
