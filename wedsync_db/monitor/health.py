@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -12,26 +16,37 @@ import psycopg
 
 from wedsync_db.errors import WedsyncError
 from wedsync_db.monitor.alerts import REACHABLE
-from wedsync_db.monitor.judge import RUNBOOK, judge, unknown, worst
+from wedsync_db.monitor.judge import RUNBOOK, judge, not_asked, unknown, worst
 from wedsync_db.monitor.states import Checked, State
 from wedsync_db.monitor.thresholds import Threshold, limits
-from wedsync_db.postgres.disk import data_room
+from wedsync_db.postgres.disk import Room, data_room
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
 
 BUDGET_SECONDS = 3.0
+_CONNECT_SECONDS = 2  # the least that libpq takes
+_STATEMENT_SECONDS = 1
 _LOCK_TIMEOUT_MS = 100  # a question that waits for a lock is a client more in the queue
 _BETWEEN_LOOKS_SECONDS = 0.4
 _LEAST_BLOCKS, _LEAST_TRANSACTIONS = 10_000, 100  # fewer say nothing about a ratio
 _LARGE_TABLE_BYTES = 1 << 30
 _SLOTS_SAY_SINCE = 170_000  # the server version from which on a slot says since when it is unused
 _SESSIONS_HIDDEN = "{} sessions do not show what they do: grant pg_read_all_stats to this role"
+_SAYS_NOTHING = "the server does not say (SQLSTATE {})"
+_SILENT = {
+    "42501": "this role may not ask: grant pg_monitor to it",
+    "55P03": "it would have waited for a lock",
+    "57014": f"it took longer than {_STATEMENT_SECONDS} s",
+}
 _OF_SESSIONS = frozenset({"idle_in_transaction", "oldest_snapshot", "blocked"})
 _ASKED = (
     "connections", "blocked", "idle_in_transaction", "oldest_snapshot", "prepared_transaction", "wraparound",
     "replica_lag", "replication_slot", "archiver", "invalid_index", "sequence", "autovacuum", "table_bloat",
     "stale_statistics",
 )  # fmt: skip
+_OF_COUNTERS = ("cache_hit", "rollbacks", "deadlocks", "checksum_failures")
+# what is asked instead of a question that this role may not ask
+_INSTEAD: Mapping[str, LiteralString] = {"archiver": "archiver_counted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +90,10 @@ def look(
     """
     chosen = limits(overrides)
     try:
-        with session(address, "health", lock_timeout_ms=_LOCK_TIMEOUT_MS, statement_timeout_ms=1_000) as connection:
+        with _asking(address) as connection:
             found = list(_checks(connection, chosen, before))
     except (WedsyncError, psycopg.Error) as error:
-        said = error.message if isinstance(error, WedsyncError) else f"the session was lost ({error.sqlstate})"
+        said = error.message if isinstance(error, WedsyncError) else _lost(error)
         gone = Checked(REACHABLE, State.UNHEALTHY, None, "", (said,), runbook=f"{RUNBOOK}#{REACHABLE}")
         return (gone, *_of_backups(chosen, backups, now()))
     reachable = Checked(REACHABLE, State.HEALTHY, None, "", runbook=f"{RUNBOOK}#{REACHABLE}")
@@ -90,8 +105,9 @@ def blocking_tree(address: Address) -> tuple[tuple[Any, ...], ...]:
 
     Raises:
         Unreachable: no session could be opened.
+        psycopg.Error: the server did not answer, or not in time.
     """
-    with session(address, "health", lock_timeout_ms=_LOCK_TIMEOUT_MS, statement_timeout_ms=2_000) as connection:
+    with _asking(address) as connection:
         return tuple(connection.execute(query("health", "blocking_tree"), {}).fetchall())
 
 
@@ -101,41 +117,104 @@ def counters(connection: psycopg.Connection, clock: Callable[[], float] = time.m
     return Counters(clock(), *row)
 
 
+@contextmanager
+def _asking(address: Address) -> Iterator[psycopg.Connection]:
+    """A session that is over when the time is up, from this side: a server that stands still ends nothing by itself."""
+    quickly = replace(address, parameters={**address.parameters, "connect_timeout": str(_CONNECT_SECONDS)})
+    with (
+        session(
+            quickly, "health", lock_timeout_ms=_LOCK_TIMEOUT_MS, statement_timeout_ms=_STATEMENT_SECONDS * 1000
+        ) as connection,
+        socket.socket(fileno=os.dup(connection.fileno())) as wire,
+    ):
+        timer = threading.Timer(BUDGET_SECONDS + _STATEMENT_SECONDS, _hang_up, [wire])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield connection
+        finally:
+            timer.cancel()
+
+
+def _hang_up(wire: socket.socket) -> None:
+    with suppress(OSError):
+        wire.shutdown(socket.SHUT_RDWR)
+
+
+def _lost(error: psycopg.Error) -> str:
+    said = f"SQLSTATE {error.sqlstate}" if error.sqlstate else "it stopped answering"
+    return f"the session with the server was lost: {said}"
+
+
 def _checks(
     connection: psycopg.Connection, chosen: Mapping[str, Threshold], before: Counters | None
 ) -> Iterator[Checked]:
     deadline = time.monotonic() + BUDGET_SECONDS
-    earlier = before or counters(connection)
+    earlier = before or _counted(connection)
     looked = time.monotonic()
+    room, no_room = data_room(connection)
+    known = {
+        "least_bytes": _LARGE_TABLE_BYTES,
+        "free_bytes": room.free if room else None,
+    }
     hidden = connection.execute(query("health", "hidden"), {}).fetchall()[0][0]
     for name in _ASKED:
         if name in chosen:
-            yield from _asked(connection, name, chosen[name], deadline)
+            yield from _asked(connection, name, chosen[name], known, deadline)
             if hidden and name in _OF_SESSIONS:
                 yield unknown(name, chosen[name], _SESSIONS_HIDDEN.format(hidden))
     if "disk_free" in chosen:
-        yield _disk(connection, chosen["disk_free"])
+        yield _disk(chosen["disk_free"], room, no_room)
     if before is None:
         time.sleep(max(0.0, _BETWEEN_LOOKS_SECONDS - (time.monotonic() - looked)))
-    yield from of_counters(chosen, earlier, counters(connection))
+    later = _counted(connection) if earlier else None
+    if earlier and later:
+        yield from of_counters(chosen, earlier, later)
+    else:
+        silent = "the server does not tell this role its counters"
+        yield from (unknown(name, chosen[name], silent) for name in _OF_COUNTERS if name in chosen)
 
 
-def _asked(connection: psycopg.Connection, name: str, threshold: Threshold, deadline: float) -> Iterator[Checked]:
+def _counted(connection: psycopg.Connection) -> Counters | None:
+    try:
+        return counters(connection)
+    except psycopg.Error:
+        if connection.closed:
+            raise
+        return None
+
+
+def _asked(
+    connection: psycopg.Connection, name: str, threshold: Threshold, known: Mapping[str, Any], deadline: float
+) -> Iterator[Checked]:
     """A check's rows, judged; a question without an answer is unknown and keeps none of the others from being asked."""
     if time.monotonic() > deadline:
         yield unknown(name, threshold, f"there was no time left of {BUDGET_SECONDS:.0f} s")
         return
     try:
-        rows = connection.execute(_text(connection, name), {"least_bytes": _LARGE_TABLE_BYTES}).fetchall()
+        rows = _rows(connection, name, known)
     except psycopg.Error as error:
         if connection.closed:
             raise
-        yield unknown(name, threshold, f"the server does not say (SQLSTATE {error.sqlstate})")
+        yield unknown(name, threshold, _SILENT.get(error.sqlstate or "", _SAYS_NOTHING.format(error.sqlstate)))
         return
-    for subject, observed, evidence, *worse in rows:
-        yield judge(name, threshold, observed, evidence, subject=subject, worse=bool(worse and worse[0]))
+    for subject, observed, evidence, *said in rows:
+        at_least = said[0] if said else None
+        if at_least == "not asked":
+            yield not_asked(name, threshold, evidence)
+        else:
+            yield judge(name, threshold, observed, evidence, subject=subject, at_least=State(at_least or "healthy"))
     if not rows:
         yield judge(name, threshold, 0.0 if threshold.higher_is_worse else 1.0)
+
+
+def _rows(connection: psycopg.Connection, name: str, known: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    try:
+        return connection.execute(_text(connection, name), known).fetchall()
+    except psycopg.errors.InsufficientPrivilege:
+        if name not in _INSTEAD:
+            raise
+        return connection.execute(query("health", _INSTEAD[name]), known).fetchall()
 
 
 def _text(connection: psycopg.Connection, name: str) -> LiteralString:
@@ -155,7 +234,10 @@ def of_counters(chosen: Mapping[str, Threshold], before: Counters, after: Counte
     minutes = max(after.at - before.at, 60.0) / 60
     failures = None if after.checksum_failures is None else after.checksum_failures - (before.checksum_failures or 0)
     values = {
-        "cache_hit": (hits / (hits + reads) if hits + reads >= _LEAST_BLOCKS else 1.0, f"{hits + reads} blocks"),
+        "cache_hit": (
+            hits / (hits + reads) if hits + reads >= _LEAST_BLOCKS else 1.0,
+            f"{reads} of {hits + reads} blocks were not in memory",
+        ),
         "rollbacks": (
             rollbacks / (commits + rollbacks) if commits + rollbacks >= _LEAST_TRANSACTIONS else 0.0,
             f"{rollbacks} of {commits + rollbacks} transactions were rolled back",
@@ -177,8 +259,7 @@ def of_counters(chosen: Mapping[str, Threshold], before: Counters, after: Counte
             yield judge(name, chosen[name], value, evidence)
 
 
-def _disk(connection: psycopg.Connection, threshold: Threshold) -> Checked:
-    room, why = data_room(connection)
+def _disk(threshold: Threshold, room: Room | None, why: str) -> Checked:
     if room is None:
         return unknown("disk_free", threshold, why)
     return judge("disk_free", threshold, room.free / room.total, f"{room.free >> 20} MiB free")

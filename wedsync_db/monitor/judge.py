@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from wedsync_db.monitor.states import Checked, State
 from wedsync_db.monitor.thresholds import Threshold
@@ -17,12 +18,13 @@ def judge(
     evidence: str = "",
     *,
     subject: str = "",
-    worse: bool = False,
+    at_least: State = State.HEALTHY,
 ) -> Checked:
-    """One observation as a check; None is unknown. `worse` makes it unhealthy whatever the value is."""
+    """One observation as a check; None is unknown. It is as bad as `at_least`, whatever the value is."""
+    state = _state(threshold, observed)
     return Checked(
         name,
-        _state(threshold, observed, worse=worse),
+        state if _WEIGHT[state] > _WEIGHT[at_least] else at_least,
         observed,
         threshold.unit,
         (evidence,) if evidence else (),
@@ -36,6 +38,11 @@ def judge(
 def unknown(name: str, threshold: Threshold, why: str) -> Checked:
     """A check that could not be made, and why."""
     return judge(name, threshold, None, why)
+
+
+def not_asked(name: str, threshold: Threshold, why: str) -> Checked:
+    """A check that has nothing to look at here, and why: neither a fault nor unknown."""
+    return replace(judge(name, threshold, None, why), state=State.HEALTHY, asked=False)
 
 
 def worst(found: Iterable[Checked]) -> tuple[Checked, ...]:
@@ -54,9 +61,7 @@ def _bad(several: list[Checked]) -> list[Checked]:
     return [one for one in several if one.state is not State.HEALTHY]
 
 
-def _state(threshold: Threshold, observed: float | None, *, worse: bool) -> State:
-    if worse:
-        return State.UNHEALTHY
+def _state(threshold: Threshold, observed: float | None) -> State:
     if observed is None:
         return State.UNKNOWN
     if _is_beyond(threshold.unhealthy, observed, threshold):

@@ -20,7 +20,8 @@ class State(enum.Enum):
 class Checked:
     """What one check found. `observed` and the limits are in `unit`; `evidence` are lines for people, no row values.
 
-    `subject` says what it is about where a check may find several: a table, a slot, a session.
+    `subject` says what it is about where a check may find several: a table, a slot, a session. `asked` is False where
+    there is nothing to ask, and the evidence says why: a replica has no counters of dead rows.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Checked:
     degraded: float | None = None
     unhealthy: float | None = None
     runbook: str = ""
+    asked: bool = True
 
 
 # what monitoring plugins end with

@@ -14,19 +14,21 @@ _MARKS = {State.HEALTHY: "ok", State.DEGRADED: "DEGRADED", State.UNHEALTHY: "UNH
 def health_text(found: Sequence[Checked], tree: Sequence[Sequence[Any]], environment: str) -> str:
     """The state, a line for everything that is wrong with where to read on, who blocks whom, and what is well."""
     bad = [one for one in found if one.state is not State.HEALTHY]
-    well = sorted({one.name for one in found} - {one.name for one in bad})
+    alone = [one for one in found if not one.asked]
+    well = sorted({one.name for one in found} - {one.name for one in (*bad, *alone)})
     lines = [f"{environment}: {overall(found).value}"]
     for one in bad:
         lines.append(f"  {_MARKS[one.state]:9}  {one.name}: {_observed(one)}")
         lines += [f"             {line}" for line in one.evidence]
         lines.append(f"             → {one.runbook}")
     lines += ["who waits for whom:", *map(_branch, tree)] if tree else []
+    lines += [f"  not asked: {one.name}, {', '.join(one.evidence)}" for one in alone]
     lines.append(f"  well: {', '.join(well) or 'nothing'}")
     return "\n".join(lines)
 
 
 def health_json(found: Sequence[Checked], environment: str) -> dict[str, Any]:
-    """`{environment, status, checks: […]}`; `threshold` is the first limit, in the check's unit."""
+    """`{environment, status, checks: […]}`; limits in the check's unit. `asked` is false where there is nothing to ask."""
     return {
         "environment": environment,
         "status": overall(found).value,
@@ -35,6 +37,7 @@ def health_json(found: Sequence[Checked], environment: str) -> dict[str, Any]:
                 "name": one.name,
                 "subject": one.subject,
                 "status": one.state.value,
+                "asked": one.asked,
                 "observed": one.observed,
                 "unit": one.unit,
                 "threshold": {"degraded": one.degraded, "unhealthy": one.unhealthy},

@@ -1,6 +1,7 @@
 -- The health checks: each names what it is about, what was observed in the check's unit, and a line of evidence for people,
 -- never a row's value and no text of a query. NULL observed: it cannot be known. No row: there is nothing of the kind. A
--- fourth column that is true makes it unhealthy whatever was observed.
+-- fourth column says how bad it is at least, whatever was observed: 'degraded', 'unhealthy'; or 'not asked', where there is
+-- nothing to ask.
 
 -- name: connections
 -- Of the places clients may have. Workers and walsenders have places of their own.
@@ -27,7 +28,7 @@ select pg_catalog.format('pid %%s', a.pid), extract(epoch from pg_catalog.clock_
        pg_catalog.format('pid %%s (%%s, user %%s) is idle in a transaction%%s', a.pid,
          coalesce(nullif(a.application_name, ''), 'no application name'), a.usename,
          case when b.blocks then ' and keeps others waiting' else '' end),
-       b.blocks
+       case when b.blocks then 'unhealthy' end
 from pg_catalog.pg_stat_activity as a
 cross join lateral (
   select exists (select from pg_catalog.pg_stat_activity as w
@@ -36,15 +37,26 @@ where a.state like 'idle in transaction%%' and a.pid <> pg_catalog.pg_backend_pi
 order by 2 desc limit 20
 
 -- name: oldest_snapshot
--- Whoever has an old snapshot keeps every dead row of the server from being removed: a session, or a prepared transaction.
-select pg_catalog.format('pid %%s', a.pid), extract(epoch from pg_catalog.clock_timestamp() - a.xact_start)::double precision,
-       pg_catalog.format('pid %%s (%%s, user %%s) has been in a transaction since %%s', a.pid,
-         coalesce(nullif(a.application_name, ''), 'no application name'), a.usename,
-         pg_catalog.to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
-from pg_catalog.pg_stat_activity as a
-where (a.backend_xmin is not null or a.backend_xid is not null) and a.pid <> pg_catalog.pg_backend_pid()
-  and a.backend_type = 'client backend'
-order by 2 desc nulls last limit 5
+-- Whoever has an old snapshot keeps every dead row of the server from being removed: a session, a standby that feeds back, a
+-- slot. Of the last two nobody knows since when, only how many transactions ago.
+(select pg_catalog.format('pid %%s', a.pid), extract(epoch from pg_catalog.clock_timestamp() - a.xact_start)::double precision,
+        pg_catalog.format('pid %%s (%%s, user %%s) has been in a transaction since %%s', a.pid,
+          coalesce(nullif(a.application_name, ''), 'no application name'), a.usename,
+          pg_catalog.to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
+ from pg_catalog.pg_stat_activity as a
+ where (a.backend_xmin is not null or a.backend_xid is not null) and a.pid <> pg_catalog.pg_backend_pid()
+   and a.backend_type = 'client backend'
+ order by 2 desc nulls last limit 5)
+union all
+select h.who, null, pg_catalog.format('%%s keeps what was deleted in the last %%s transactions', h.who, h.age)
+from (
+  select pg_catalog.format('slot %%s', s.slot_name), greatest(pg_catalog.age(s.xmin), pg_catalog.age(s.catalog_xmin))
+  from pg_catalog.pg_replication_slots as s
+  union all
+  select pg_catalog.format('standby %%s', coalesce(nullif(r.application_name, ''), r.pid::text)), pg_catalog.age(r.backend_xmin)
+  from pg_catalog.pg_stat_replication as r
+) as h (who, age)
+where h.age > 1000000
 
 -- name: prepared_transaction
 -- It survives restarts, keeps its locks, and nobody sees it in pg_stat_activity.
@@ -73,36 +85,61 @@ select pg_catalog.format('pid %%s', r.holder), extract(epoch from pg_catalog.clo
          case when r.holder = 0 then 'a prepared transaction'
               else pg_catalog.format('pid %%s (%%s, user %%s, %%s)', r.holder,
                      coalesce(nullif(a.application_name, ''), 'no application name'), a.usename, a.state) end),
-       r.blocked >= 5
+       case when r.blocked >= 5 then 'unhealthy' end
 from root as r left join pg_catalog.pg_stat_activity as a on a.pid = r.holder
 order by 2 desc limit 20
 
 -- name: replica_lag
 -- On a replica equal positions mean nothing when the primary is gone: the receiver has to stream and to have heard lately.
+-- On a primary a replica that is behind has to have answered lately. Its clock is not ours, so that counts only then.
 select coalesce(nullif(r.application_name, ''), 'pid ' || r.pid),
-       case when r.state = 'streaming' then coalesce(extract(epoch from r.replay_lag), 0)::double precision end,
-       pg_catalog.format('replica %%s is %%s', coalesce(nullif(r.application_name, ''), r.pid::text), r.state)
-from pg_catalog.pg_stat_replication as r where r.state <> 'backup'
+       case when r.replay_lsn = here.lsn then 0
+            when r.reply_time > pg_catalog.clock_timestamp() - interval '1 minute'
+              then coalesce(extract(epoch from r.replay_lag), 0) end::double precision,
+       pg_catalog.format('replica %%s is %%s', coalesce(nullif(r.application_name, ''), r.pid::text),
+         coalesce(r.state, 'not shown to this role: grant pg_read_all_stats')),
+       case when r.state <> 'streaming' then 'degraded' end
+from pg_catalog.pg_stat_replication as r
+cross join (select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
+                        else pg_catalog.pg_current_wal_lsn() end) as here (lsn)
+where r.state is distinct from 'backup'
 union all
 select 'receiver',
-       case when w.status = 'streaming' and w.last_msg_receipt_time > pg_catalog.clock_timestamp() - interval '1 minute' then
-         case when pg_catalog.pg_last_wal_receive_lsn() = pg_catalog.pg_last_wal_replay_lsn() then 0
-              else extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()) end
+       case when heard.lately and pg_catalog.pg_last_wal_receive_lsn() = pg_catalog.pg_last_wal_replay_lsn() then 0
+            when heard.lately
+              then extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())
        end::double precision,
-       case when w.status is null then 'this replica receives nothing: its primary is gone'
+       case when archive.alone then 'it restores from an archive: nobody says how far it is behind'
+            when w.pid is null then 'this replica receives nothing: its primary is gone, or does not let it in'
+            when w.status is null then 'what it receives is not shown to this role: grant pg_read_all_stats'
+            when not heard.lately then pg_catalog.format('the receiver is %%s and last heard of its primary at %%s', w.status,
+              pg_catalog.to_char(w.last_msg_receipt_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
             else pg_catalog.format('the receiver is %%s', w.status) end
-from (select) as here left join pg_catalog.pg_stat_wal_receiver as w on true
+         || coalesce('; the last commit it has is of ' || pg_catalog.to_char(
+              pg_catalog.pg_last_xact_replay_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), ''),
+       case when not archive.alone and (w.pid is null or not heard.lately) then 'degraded' end
+from (select) as one
+left join pg_catalog.pg_stat_wal_receiver as w on true
+cross join lateral (
+  select w.status = 'streaming' and w.last_msg_receipt_time > pg_catalog.clock_timestamp()
+           - greatest(interval '1 minute', pg_catalog.current_setting('wal_receiver_timeout')::interval)) as heard (lately)
+cross join lateral (
+  select w.pid is null and exists (select from pg_catalog.pg_settings as g
+                                   where g.name = 'primary_conninfo' and g.setting = '')) as archive (alone)
 where pg_catalog.pg_is_in_recovery()
 
 -- name: replication_slot
--- An unused slot keeps WAL until the disk is full. Since when is written down from 17 on: before, nobody knows.
-select s.slot_name::text, {inactive}, pg_catalog.format('slot %%s is unused and keeps %%s of WAL (%%s)', s.slot_name,
-         coalesce(pg_catalog.pg_size_pretty(pg_catalog.pg_wal_lsn_diff(
-           case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
-                else pg_catalog.pg_current_wal_lsn() end, s.restart_lsn)), 'nothing'),
-         coalesce(s.wal_status, 'no WAL status')),
-       s.wal_status in ('unreserved', 'lost')
-from pg_catalog.pg_replication_slots as s where not s.active and not s.temporary
+-- An unused slot keeps WAL until the disk is full. Since when is written down from 17 on: before, nobody knows. Half of what
+-- is free is too much, however short it is unused.
+select s.slot_name::text, {inactive}, pg_catalog.format('slot %%s is unused%%s and keeps %%s of WAL (%%s)', s.slot_name,
+         case when {inactive} is null then ', nobody knows for how long,' else '' end,
+         coalesce(pg_catalog.pg_size_pretty(kept.bytes), 'nothing'), coalesce(s.wal_status, 'no WAL status')),
+       case when s.wal_status in ('unreserved', 'lost') or kept.bytes > %(free_bytes)s::bigint / 2 then 'unhealthy' end
+from pg_catalog.pg_replication_slots as s
+cross join lateral (
+  select pg_catalog.pg_wal_lsn_diff(case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
+                                         else pg_catalog.pg_current_wal_lsn() end, s.restart_lsn)) as kept (bytes)
+where not s.active and not s.temporary
 
 -- name: wraparound
 -- At two billion the server stops taking writes; multixacts wrap apart.
@@ -112,74 +149,164 @@ select d.datname::text, greatest(pg_catalog.age(d.datfrozenxid), pg_catalog.mxid
 from pg_catalog.pg_database as d where d.datallowconn order by 2 desc limit 3
 
 -- name: archiver
--- How long archiving has been failing; off is nothing to be ill of, but no backup by WAL either.
-select '', case when pg_catalog.current_setting('archive_mode') = 'off' then 0
+-- Since when the oldest finished file of WAL has been waiting. A command that fails is told at once, one that hangs after five
+-- minutes; off is nothing to be ill of, but no backup by WAL either.
+select '', case when here.off or waiting.files = 0 then 0
+                when a.last_failed_time > coalesce(a.last_archived_time, '-infinity') or waiting.seconds > 300
+                  then waiting.seconds else 0 end::double precision,
+       case here.off when true then here.why
+            else pg_catalog.format('%%s files of WAL wait; last archived %%s, last failed %%s', waiting.files,
+                   coalesce(a.last_archived_wal, 'nothing'), coalesce(a.last_failed_wal, 'nothing')) end,
+       case when not here.off and waiting.files > 100 then 'unhealthy' end
+from pg_catalog.pg_stat_archiver as a
+cross join lateral (
+  select pg_catalog.current_setting('archive_mode') = 'off'
+           or pg_catalog.pg_is_in_recovery() and pg_catalog.current_setting('archive_mode') = 'on',
+         case pg_catalog.current_setting('archive_mode') when 'off' then 'archiving is off' else 'its primary archives' end
+) as here (off, why)
+cross join lateral (
+  select pg_catalog.count(*), greatest(extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.min(f.modification)), 0)
+  from pg_catalog.pg_ls_archive_statusdir() as f where f.name like '%%.ready'
+) as waiting (files, seconds)
+
+-- name: archiver_counted
+-- The same for a role that may not list files: the last success is the best that is known.
+select '', case when here.off then 0
                 when a.last_failed_time > coalesce(a.last_archived_time, '-infinity')
                   then extract(epoch from pg_catalog.clock_timestamp() - coalesce(a.last_archived_time, a.stats_reset))
                 else 0 end::double precision,
-       case when pg_catalog.current_setting('archive_mode') = 'off' then 'archiving is off'
+       case here.off when true then here.why
             else pg_catalog.format('last archived %%s, last failed %%s', coalesce(a.last_archived_wal, 'nothing'),
                    coalesce(a.last_failed_wal, 'nothing')) end
 from pg_catalog.pg_stat_archiver as a
+cross join lateral (
+  select pg_catalog.current_setting('archive_mode') = 'off'
+           or pg_catalog.pg_is_in_recovery() and pg_catalog.current_setting('archive_mode') = 'on',
+         case pg_catalog.current_setting('archive_mode') when 'off' then 'archiving is off' else 'its primary archives' end
+) as here (off, why)
 
 -- name: sequence
--- A column ends before its sequence does: an int4 key with a bigint sequence. What may not be read is unknown.
-select pg_catalog.format('%%I.%%I.%%I', n.nspname, c.relname, a.attname),
-       case when pg_catalog.has_sequence_privilege(q.oid, 'select, usage') then coalesce(v.last_value, 0)
-         / least(v.max_value, case a.atttypid when 'pg_catalog.int2'::pg_catalog.regtype then 32767
-                              when 'pg_catalog.int4'::pg_catalog.regtype then 2147483647
-                              else 9223372036854775807 end)::double precision end,
-       pg_catalog.format('key %%I.%%I.%%I is %%s', n.nspname, c.relname, a.attname, pg_catalog.format_type(a.atttypid, null))
-from pg_catalog.pg_class as q
-join pg_catalog.pg_namespace as s on s.oid = q.relnamespace
-join pg_catalog.pg_sequences as v on v.schemaname = s.nspname and v.sequencename = q.relname
-join pg_catalog.pg_depend as d on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = q.oid
-  and d.deptype in ('a', 'i') and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-join pg_catalog.pg_class as c on c.oid = d.refobjid
-join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum = d.refobjsubid
-where q.relkind = 'S'
-order by 2 desc nulls first limit 20
+-- A column ends before its sequence does: an int4 key with a bigint sequence, its own or one that its default asks. Those that
+-- may not be read are one line.
+with used as (
+  select d.objid as sequence, d.refobjid as relation, d.refobjsubid as place from pg_catalog.pg_depend as d
+  where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    and d.deptype in ('a', 'i') and d.refobjsubid > 0
+  union
+  select d.refobjid, f.adrelid, f.adnum from pg_catalog.pg_depend as d join pg_catalog.pg_attrdef as f on f.oid = d.objid
+  where d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+    and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+), known as materialized (
+  select coalesce(pg_catalog.format('%%I.%%I.%%I', n.nspname, c.relname, a.attname),
+                  pg_catalog.format('%%I.%%I', s.nspname, q.relname)) as name,
+         pg_catalog.format_type(coalesce(a.atttypid, p.seqtypid), null) as type,
+         pg_catalog.has_sequence_privilege(q.oid, 'select, usage') as is_readable,
+         coalesce(v.last_value, 0) / least(v.max_value, case a.atttypid when 'pg_catalog.int2'::pg_catalog.regtype then 32767
+                                                          when 'pg_catalog.int4'::pg_catalog.regtype then 2147483647
+                                                          else 9223372036854775807 end)::double precision as share
+  from pg_catalog.pg_class as q
+  join pg_catalog.pg_sequence as p on p.seqrelid = q.oid and p.seqincrement > 0 and not p.seqcycle
+  join pg_catalog.pg_namespace as s on s.oid = q.relnamespace
+  join pg_catalog.pg_sequences as v on v.schemaname = s.nspname and v.sequencename = q.relname
+  left join used as u on u.sequence = q.oid
+  left join pg_catalog.pg_class as c on c.oid = u.relation and c.relkind in ('r', 'p', 'f')
+  left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  left join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum = u.place
+)
+(select k.name, k.share, pg_catalog.format('%%s of type %%s', k.name, k.type)
+ from known as k where k.is_readable order by 2 desc limit 20)
+union all
+select 'unreadable', null, pg_catalog.format('%%s sequences may not be read: grant select on them to this role', pg_catalog.count(*))
+from known as k where not k.is_readable having pg_catalog.count(*) > 0
 
 -- name: table_bloat
--- Dead rows among all rows of large tables, by the counters: an estimate that costs nothing and blocks nobody.
-select pg_catalog.format('%%I.%%I', s.schemaname, s.relname),
-       s.n_dead_tup / nullif(s.n_dead_tup + s.n_live_tup, 0)::double precision,
-       pg_catalog.format('%%I.%%I: %%s dead rows of %%s, %%s', s.schemaname, s.relname, s.n_dead_tup,
-         s.n_dead_tup + s.n_live_tup, pg_catalog.pg_size_pretty(c.relpages::bigint
-           * pg_catalog.current_setting('block_size')::bigint))
-from pg_catalog.pg_stat_user_tables as s join pg_catalog.pg_class as c on c.oid = s.relid
-where c.relpages::bigint * pg_catalog.current_setting('block_size')::bigint > %(least_bytes)s and s.n_dead_tup > 0
-order by 2 desc limit 10
+-- Of large tables the share that holds no row: dead ones by the counters, and what is empty by the width that ANALYZE found,
+-- columns that are stored elsewhere not counted. An estimate that costs nothing and blocks nobody.
+with large as (
+  select c.oid, n.nspname, c.relname, c.relpages, greatest(c.reltuples, 0) as rows, size.block,
+         pg_catalog.pg_stat_get_dead_tuples(c.oid) as dead,
+         pg_catalog.pg_stat_get_dead_tuples(c.oid) + pg_catalog.pg_stat_get_live_tuples(c.oid) as counted,
+         coalesce((select o.option_value::double precision from pg_catalog.pg_options_to_table(c.reloptions) as o
+                   where o.option_name = 'fillfactor'), 100) / 100 as filled,
+         (select pg_catalog.count(*) from pg_catalog.pg_attribute as a
+          where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
+  from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  cross join (select pg_catalog.current_setting('block_size')::double precision) as size (block)
+  where c.relkind in ('r', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    and c.relpages * size.block > %(least_bytes)s and not pg_catalog.pg_is_in_recovery()
+), known as (
+  select l.*, w.columns = l.columns and l.rows > 0 as has_width,
+         pg_catalog.ceil((23 + case when w.nulls > 0 then pg_catalog.ceil(l.columns / 8.0) else 0 end) / 8.0) * 8
+           + pg_catalog.ceil(w.width / 8.0) * 8 + 4 as width
+  from large as l
+  cross join lateral (
+    select pg_catalog.count(*), pg_catalog.sum((1 - s.null_frac) * s.avg_width), pg_catalog.max(s.null_frac)
+    from pg_catalog.pg_stats as s where s.schemaname = l.nspname and s.tablename = l.relname and not s.inherited
+  ) as w (columns, width, nulls)
+), judged as (
+  select k.*, case when k.counted >= k.rows / 2 then k.dead / nullif(k.counted, 0)::double precision end as of_dead,
+         case when k.has_width
+              then greatest(1 - k.rows * k.width / ((k.block - 24) * k.filled) / k.relpages, 0) end as of_space
+  from known as k
+)
+select pg_catalog.format('%%I.%%I', j.nspname, j.relname), greatest(j.of_dead, j.of_space),
+       pg_catalog.format('%%I.%%I of %%s: %%s dead of %%s rows; %%s', j.nspname, j.relname,
+         pg_catalog.pg_size_pretty((j.relpages * j.block)::bigint),
+         case when j.of_dead is null then 'not known how many' else j.dead::text end,
+         j.rows::bigint, case when j.of_space is null then 'how wide its rows are is not known'
+                              else pg_catalog.format('about %%s of it without a row', pg_catalog.pg_size_pretty(
+                                     (j.relpages * j.block * j.of_space)::bigint)) end),
+       null
+from judged as j
+union all
+select '', 0, 'a replica has no counters of dead rows: ask its primary', 'not asked' where pg_catalog.pg_is_in_recovery()
+order by 2 desc nulls last limit 10
 
 -- name: autovacuum
 -- Dead rows as a multiple of what starts autovacuum for this table, its own settings included; only what has been so for
--- long enough to matter: small tables come and go.
-select pg_catalog.format('%%I.%%I', n.nspname, c.relname),
-       pg_catalog.pg_stat_get_dead_tuples(c.oid) / greatest(limits.threshold + limits.scale * greatest(c.reltuples, 0), 1)
-         ::double precision,
-       pg_catalog.format('%%I.%%I: %%s dead rows, autovacuum %%s', n.nspname, c.relname,
-         pg_catalog.pg_stat_get_dead_tuples(c.oid), case when limits.enabled then 'is behind' else 'is off' end)
-from pg_catalog.pg_class as c
-join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-cross join lateral (
-  select coalesce((pg_catalog.max(o.option_value) filter (where o.option_name = 'autovacuum_vacuum_threshold'))::float8,
-                  pg_catalog.current_setting('autovacuum_vacuum_threshold')::float8) as threshold,
-         coalesce((pg_catalog.max(o.option_value) filter (where o.option_name = 'autovacuum_vacuum_scale_factor'))::float8,
-                  pg_catalog.current_setting('autovacuum_vacuum_scale_factor')::float8) as scale,
-         coalesce((pg_catalog.max(o.option_value) filter (where o.option_name = 'autovacuum_enabled'))::boolean, true) as enabled
-  from pg_catalog.pg_options_to_table(c.reloptions) as o) as limits
-where c.relkind in ('r', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-  and pg_catalog.pg_stat_get_dead_tuples(c.oid) > 1000
-  and not pg_catalog.pg_is_in_recovery()
-order by 2 desc limit 10
+-- long enough to matter: small tables come and go. Counters that began anew, after a crash, do not know the rows of before.
+with known as materialized (
+  select c.oid, n.nspname, c.relname, greatest(c.reltuples, 0) as rows,
+         coalesce(pg_catalog.pg_stat_get_dead_tuples(c.oid), 0) as dead,
+         coalesce(pg_catalog.pg_stat_get_live_tuples(c.oid), 0) as live, c.reloptions
+  from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relpersistence <> 't'
+)
+(select pg_catalog.format('%%I.%%I', k.nspname, k.relname),
+        (k.dead / greatest(least(limits.threshold + limits.scale * k.rows, nullif(limits.most, -1)), 1))::double precision,
+        pg_catalog.format('%%I.%%I: %%s dead rows, autovacuum %%s', k.nspname, k.relname, k.dead,
+          case when not limits.enabled then 'is off for it'
+               when pg_catalog.current_setting('autovacuum') = 'off' then 'is off' else 'is behind' end),
+        null
+ from known as k
+ cross join lateral (
+   select coalesce((pg_catalog.max(o.option_value) filter (where o.option_name = 'autovacuum_vacuum_threshold'))::float8,
+                   pg_catalog.current_setting('autovacuum_vacuum_threshold')::float8) as threshold,
+          coalesce((pg_catalog.max(o.option_value) filter (where o.option_name = 'autovacuum_vacuum_scale_factor'))::float8,
+                   pg_catalog.current_setting('autovacuum_vacuum_scale_factor')::float8) as scale,
+          coalesce((pg_catalog.max(o.option_value) filter (where o.option_name = 'autovacuum_vacuum_max_threshold'))::float8,
+                   pg_catalog.current_setting('autovacuum_vacuum_max_threshold', true)::float8) as most,  -- from 18 on
+          coalesce((pg_catalog.max(o.option_value) filter (where o.option_name = 'autovacuum_enabled'))::boolean, true) as enabled
+   from pg_catalog.pg_options_to_table(k.reloptions) as o) as limits
+ where k.dead > 1000 and not pg_catalog.pg_is_in_recovery()
+ order by 2 desc limit 10)
+union all
+select 'counters', null, pg_catalog.format('%%s tables have counters that began anew, after a crash perhaps: how many of their rows'
+         ' are dead is not known before they are vacuumed or analyzed (%%s)', pg_catalog.count(*),
+         pg_catalog.string_agg(k.name, ', ' order by k.name) filter (where k.place <= 5)), null
+from (select pg_catalog.format('%%I.%%I', l.nspname, l.relname) as name,
+             pg_catalog.row_number() over (order by l.nspname, l.relname) as place
+      from known as l where l.rows > 10000 and l.live + l.dead < l.rows / 2) as k
+where not pg_catalog.pg_is_in_recovery() having pg_catalog.count(*) > 0
+union all
+select '', 0, 'a replica has no counters of dead rows: ask its primary', 'not asked' where pg_catalog.pg_is_in_recovery()
 
 -- name: stale_statistics
--- Nobody analyzed it ever, with rows in it; or a parent, which autovacuum never analyzes, not for a week. Nothing to ask on
--- a replica, which has no counters of the kind.
+-- Nobody analyzed it ever, with rows in it; or a parent, which autovacuum never analyzes, not for a week. Where the counters
+-- began anew the size says that there are rows, unless somebody changes the table: size waits for him.
 select '', pg_catalog.count(*)::double precision,
        coalesce(pg_catalog.string_agg(pg_catalog.format('%%I.%%I', x.nspname, x.relname), ', ' order by x.nspname, x.relname)
-         filter (where x.place <= 5), 'none')
+         filter (where x.place <= 5), 'none') || case when pg_catalog.count(*) > 5 then ', …' else '' end, null
 from (
   select n.nspname, c.relname, pg_catalog.row_number() over (order by n.nspname, c.relname) as place
   from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -187,19 +314,34 @@ from (
                                       pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid)) as at) as analyzed
   where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relpersistence = 'p'
     and not pg_catalog.pg_is_in_recovery()
-    and (c.relkind in ('r', 'm') and c.reltuples < 0 and pg_catalog.pg_stat_get_live_tuples(c.oid) > 10000
-         or c.relkind = 'p' and (analyzed.at is null or analyzed.at < pg_catalog.now() - interval '7 days')
-            and (select pg_catalog.sum(pg_catalog.pg_stat_get_live_tuples(i.inhrelid)) from pg_catalog.pg_inherits as i
+    and (c.relkind in ('r', 'm') and c.reltuples < 0
+           and case when pg_catalog.pg_stat_get_tuples_inserted(c.oid) > 0
+                    then pg_catalog.pg_stat_get_live_tuples(c.oid) > 10000
+                    when exists (select from pg_catalog.pg_locks as l where l.relation = c.oid and l.locktype = 'relation'
+                                 and l.mode = 'AccessExclusiveLock') then false
+                    else pg_catalog.pg_relation_size(c.oid) > 1048576 end
+         or c.relkind = 'p' and (c.reltuples < 0 or analyzed.at < pg_catalog.now() - interval '7 days')
+            and (select pg_catalog.sum(greatest(pg_catalog.pg_stat_get_live_tuples(i.inhrelid), p.reltuples))
+                 from pg_catalog.pg_inherits as i join pg_catalog.pg_class as p on p.oid = i.inhrelid
                  where i.inhparent = c.oid) > 10000)
 ) as x
+where not pg_catalog.pg_is_in_recovery()
+having not pg_catalog.pg_is_in_recovery()
+union all
+select '', 0, 'a replica has no counters of its own: ask its primary', 'not asked' where pg_catalog.pg_is_in_recovery()
 
 -- name: invalid_index
--- Left by an interrupted CONCURRENTLY: it costs every write and serves no query. One that is being built is none.
-select pg_catalog.format('%%I.%%I', n.nspname, c.relname), 1::double precision,
-       pg_catalog.format('index %%I.%%I is not valid: left by an interrupted %%s', n.nspname, c.relname,
-         case when c.relname ~ '_cc(new|old)[0-9]*$' then 'REINDEX CONCURRENTLY' else 'CREATE INDEX CONCURRENTLY' end)
+-- Left by an interrupted CONCURRENTLY: it costs every write and serves no query. One that is being built is none; a replica
+-- does not see whether it is.
+select pg_catalog.format('%%I.%%I', n.nspname, c.relname),
+       case when not pg_catalog.pg_is_in_recovery() then 1 end::double precision,
+       pg_catalog.format('index %%I.%%I of table %%I is not valid: %%s', n.nspname, c.relname, t.relname,
+         case when pg_catalog.pg_is_in_recovery() then 'left by an interrupted build, or its primary is building it'
+              when c.relname ~ '_cc(new|old)[0-9]*$' then 'left by an interrupted REINDEX CONCURRENTLY'
+              else 'left by an interrupted CREATE INDEX CONCURRENTLY' end)
 from pg_catalog.pg_index as i
 join pg_catalog.pg_class as c on c.oid = i.indexrelid and c.relkind = 'i'
+join pg_catalog.pg_class as t on t.oid = i.indrelid
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 where not i.indisvalid
   and not exists (select from pg_catalog.pg_stat_progress_create_index as g
