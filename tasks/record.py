@@ -110,6 +110,6 @@ def _note(environment: EnvironmentName, write: Callable[[Deployments], None]) ->
         except Exception as error:  # noqa: BLE001 whatever it is, it must not undo a good deployment
             logger.warning("%s: the deployment could not be noted: %s", environment, unexpected(error).message)
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(attempt,), daemon=True)
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(attempt,), name="note", daemon=True)
     thread.start()
     _on_their_way.append(thread)
