@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from wedsync_db import setting_values as values
 from wedsync_db.errors import UsageError
 from wedsync_db.model import Event
 from wedsync_db.monitor.thresholds import THRESHOLDS
+from wedsync_db.toml_tables import known_keys, read_document, read_table, table_of
 
 Policy = Literal["off", "warn", "refuse"]
 
@@ -209,7 +209,7 @@ def load_environments(path: Path) -> Mapping[str, Environment]:
     """
     document = _checked_document(path)
     _history(document, path.name)
-    tables = _table(document.get("environments", {}), f"{path.name}: environments")
+    tables = table_of(document.get("environments", {}), f"{path.name}: environments")
     environments = {name: _environment(path, name, table) for name, table in tables.items()}
     for name in environments:
         _promotable(environments, name, f"{path.name}: environments.{name}.promoted_from")
@@ -226,7 +226,7 @@ def load_history(path: Path) -> HistorySettings:
 
 
 def _history(document: Mapping[str, Any], file: str) -> HistorySettings:
-    given = _read(document.get("history", {}), _HISTORY, f"{file}: history")
+    given = read_table(document.get("history", {}), _HISTORY, f"{file}: history")
     if "url_env" in given:
         if given.keys() & {"embedded_major", "database"}:
             raise UsageError(f"{file}: history has both a server of ours and url_env", hint="Give one of them.")
@@ -235,25 +235,10 @@ def _history(document: Mapping[str, Any], file: str) -> HistorySettings:
 
 
 def _checked_document(path: Path) -> Mapping[str, Any]:
-    document = _document(path)
+    document = read_document(path)
     _refuse_secrets(document, path.name)
-    _known_keys(document, {"environments", "history"}, path.name)
+    known_keys(document, {"environments", "history"}, path.name)
     return document
-
-
-def _document(path: Path) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"there is no {path.name}", hint=f"It is looked for in {path.parent.resolve()}") from None
-    except OSError as error:
-        raise UsageError(f"{path.name} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path.name} is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(
-            f"{path.name} is not valid TOML: {error}", hint="Texts need quotes, tables stand in [ ]"
-        ) from None
 
 
 def _refuse_secrets(value: object, where: str) -> None:
@@ -272,19 +257,21 @@ def _environment(path: Path, name: str, raw: object) -> Environment:
     where = f"{path.name}: environments.{values.shown_word(name) or '?'}"
     if not _ENVIRONMENT_NAME.fullmatch(name):
         raise UsageError(f"{where} is no good name", hint="Small letters, digits, _ and -, beginning with a letter")
-    table = _table(raw, where)
+    table = table_of(raw, where)
     parts = {"guard", "locks", "maintenance", "retention", "health"}
     readers = {**_ENVIRONMENT, "migrations": values.path_below(path.parent)}
-    _known_keys(table, readers.keys() | parts, where)
+    known_keys(table, readers.keys() | parts, where)
     given = {"migrations": "migrations", **{key: value for key, value in table.items() if key not in parts}}
     environment = Environment(
         name=name,
-        guard=GuardSettings(**_read(table.get("guard", {}), _GUARD, f"{where}.guard")),
-        locks=LockSettings(**_read(table.get("locks", {}), _LOCKS, f"{where}.locks")),
-        maintenance=MaintenanceSettings(**_read(table.get("maintenance", {}), _MAINTENANCE, f"{where}.maintenance")),
-        retention=RetentionSettings(**_read(table.get("retention", {}), _RETENTION, f"{where}.retention")),
+        guard=GuardSettings(**read_table(table.get("guard", {}), _GUARD, f"{where}.guard")),
+        locks=LockSettings(**read_table(table.get("locks", {}), _LOCKS, f"{where}.locks")),
+        maintenance=MaintenanceSettings(
+            **read_table(table.get("maintenance", {}), _MAINTENANCE, f"{where}.maintenance")
+        ),
+        retention=RetentionSettings(**read_table(table.get("retention", {}), _RETENTION, f"{where}.retention")),
         health=_health(table.get("health", {}), f"{where}.health"),
-        **_read(given, readers, where),
+        **read_table(given, readers, where),
     )
     _one_target(environment, where)
     return environment
@@ -292,9 +279,9 @@ def _environment(path: Path, name: str, raw: object) -> Environment:
 
 def _health(raw: object, where: str) -> Mapping[str, Mapping[str, Any]]:
     """Overrides of health checks, by the check's name."""
-    table = _table(raw, where)
-    _known_keys(table, THRESHOLDS, where)
-    return {name: _read(given, _HEALTH, f"{where}.{name}") for name, given in table.items()}
+    table = table_of(raw, where)
+    known_keys(table, THRESHOLDS, where)
+    return {name: read_table(given, _HEALTH, f"{where}.{name}") for name, given in table.items()}
 
 
 def _one_target(environment: Environment, where: str) -> None:
@@ -320,33 +307,3 @@ def _promotable(environments: Mapping[str, Environment], name: str, where: str) 
         if source in way:
             raise UsageError(f"{where} leads back to {source}", hint="One environment has to come first")
         way.append(source)
-
-
-def _read(raw: object, readers: Mapping[str, values.Reader], where: str) -> dict[str, Any]:
-    table = _table(raw, where)
-    _known_keys(table, readers.keys(), where)
-    return {key: _value(readers[key], value, f"{where}.{key}") for key, value in table.items()}
-
-
-def _value(reader: values.Reader, value: object, where: str) -> object:
-    try:
-        return reader(value)
-    except ValueError as error:
-        raise UsageError(f"{where} {error}") from None
-
-
-def _table(raw: object, where: str) -> Mapping[str, object]:
-    if not isinstance(raw, dict):
-        raise UsageError(f"{where} must be a table", hint=f"[{where.partition(': ')[2]}]")
-    return cast("dict[str, object]", raw)
-
-
-def _known_keys(table: Mapping[str, object], known: Iterable[str], where: str) -> None:
-    names = frozenset(known)
-    for key in table:
-        if key not in names:
-            shown = values.shown_word(key) or "…"
-            raise UsageError(
-                f"{where}: unknown key {shown!r}{values.suggestion(key, names)}",
-                hint=f"Known are: {', '.join(sorted(names))}",
-            )
