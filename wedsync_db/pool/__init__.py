@@ -1,0 +1,1 @@
+"""Connections for the application: pools by tier that leave nothing to the next borrower and name who keeps one."""
