@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,6 +14,7 @@ from wedsync_db.monitor.thresholds import Threshold
 from wedsync_db.postgres.queries import query
 
 _FILE = "alerts"
+_TOLD_DAYS = 90
 Alerts = Mapping[tuple[str, str], Alert]
 
 
@@ -39,9 +40,19 @@ def stepped(
         silences = active_silences(connection, environment, now)
         after, notices = step(load(connection, environment), found, thresholds, now=now, silences=silences)
         save(connection, environment, after)
+        _note(connection, environment, notices, now)
         for notice in notices:
             tell(notice)
     return after
+
+
+def _note(connection: psycopg.Connection, environment: str, notices: Iterable[Notice], now: datetime) -> None:
+    """Keep what people are told of, for the report of the day."""
+    for one in notices:
+        given = {"environment": environment, "at": now, "rule": one.alert.rule, "subject": one.alert.subject}
+        told = {"what": one.what, "state": one.alert.state.value, "evidence": "; ".join(one.evidence)}
+        connection.execute(query(_FILE, "told"), {**given, **told})
+        connection.execute(query(_FILE, "forget_told"), {**given, "before": now - timedelta(days=_TOLD_DAYS)})
 
 
 def load(connection: psycopg.Connection, environment: str) -> Alerts:

@@ -55,7 +55,7 @@ def newest(connection: psycopg.Connection, environment: str, tier: Tier, now: da
     ).fetchall()
     values: dict[Metric, float | None] = {}
     for names, kinds, units, labels, _, _, numbers, _ in rows:
-        values |= dict(zip(_metrics(names, kinds, units, labels), numbers, strict=True))
+        values |= dict(zip(metrics_of(names, kinds, units, labels), numbers, strict=True))
     if not rows:
         return None
     *_, at, epoch, _, problems = rows[-1]
@@ -123,7 +123,7 @@ def rows_between(
     for set_id, names, kinds, units, labels, at, values in connection.execute(
         query(_FILE, name), {**given, "step": step, "statistic": statistic}
     ):
-        metrics = sets.setdefault(set_id, _metrics(names, kinds, units, labels))
+        metrics = sets.setdefault(set_id, metrics_of(names, kinds, units, labels))
         yield at.astimezone(UTC), metrics, values
 
 
@@ -139,7 +139,7 @@ def _known_sets(
     connection: psycopg.Connection, environment: str, tier: Tier
 ) -> Mapping[tuple[str, tuple[Metric, ...]], int]:
     rows = connection.execute(query(_FILE, "known_sets"), {"environment": environment, "tier": tier}).fetchall()
-    return {(subject, _metrics(*described)): set_id for set_id, subject, *described in rows}
+    return {(subject, metrics_of(*described)): set_id for set_id, subject, *described in rows}
 
 
 def _set_of(
@@ -157,9 +157,10 @@ def _set_of(
     return int(connection.execute(query(_FILE, "set_of"), given).fetchall()[0][0])
 
 
-def _metrics(
+def metrics_of(
     names: Sequence[str], kinds: Sequence[Any], units: Sequence[str], labels: Sequence[Sequence[Sequence[str]]]
 ) -> tuple[Metric, ...]:
+    """The series of a set, in their order."""
     return tuple(
         Metric(name, kind, unit, tuple((key, value) for key, value in pairs))
         for name, kind, unit, pairs in zip(names, kinds, units, labels, strict=True)

@@ -29,3 +29,13 @@ where s.environment = %(environment)s and s.until > %(now)s order by s.until
 -- Never for ever.
 insert into history.silence (environment, rule, subject, until, reason, author)
 values (%(environment)s, %(rule)s, %(subject)s, %(until)s, %(reason)s, %(author)s)
+
+-- name: told
+-- What people are told of, for the report of the day.
+insert into history.alert_event (environment, at, rule, subject, what, state, evidence)
+values (%(environment)s, %(at)s, %(rule)s, %(subject)s, %(what)s, %(state)s, left(%(evidence)s, 500))
+on conflict do nothing
+
+-- name: forget_told
+-- What no report goes back to.
+delete from history.alert_event as e where e.environment = %(environment)s and e.at < %(before)s
