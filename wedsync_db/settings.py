@@ -101,6 +101,7 @@ class Environment:
     promoted_from: str | None = None  # the environment where everything is deployed and verified first
     backup_jobs: int = 2
     backup_key_env: str | None = None  # the variable with the key that backups are encrypted with
+    pooler_url_env: str | None = None  # the variable with the URL of its pgbouncer's admin console
     notify: tuple[str, ...] = ()  # notification blocks of Prefect: slack-webhook/on-call
     notify_on: tuple[str, ...] = tuple(Event)
     guard: GuardSettings = field(default_factory=GuardSettings)
@@ -180,6 +181,7 @@ _ENVIRONMENT: Mapping[str, values.Reader] = {
     "promoted_from": values.text,
     "backup_jobs": values.whole(1, 64),
     "backup_key_env": values.variable_name,
+    "pooler_url_env": values.variable_name,
     "notify": values.listed(values.block_name),
     "notify_on": values.listed(values.one_of(*(event.value for event in Event))),
 }

@@ -84,6 +84,7 @@ def test_every_key_can_be_set(file):
         approval_timeout_minutes = 15
         promoted_from = "first"
         backup_jobs = 4
+        pooler_url_env = "WEDSYNC_POOLER_URL"
         notify = ["slack-webhook/on-call", "custom-webhook/ops"]
         notify_on = ["person_needed", "rolled_back"]
         [environments.demo.guard]
@@ -121,6 +122,7 @@ def test_every_key_can_be_set(file):
         approval_timeout_minutes=15,
         promoted_from="first",
         backup_jobs=4,
+        pooler_url_env="WEDSYNC_POOLER_URL",
         notify=("slack-webhook/on-call", "custom-webhook/ops"),
         notify_on=("person_needed", "rolled_back"),
         guard=GuardSettings("warn", "Australia/Sydney", 12, "warn", 7, 60, 3.0, 0.5, 0.0),

@@ -53,6 +53,9 @@ THRESHOLDS: Mapping[str, Threshold] = {
     "stale_statistics": Threshold("tables", 0, None, "tables whose statistics are missing or old"),
     "invalid_index": Threshold("indexes", 0, None, "indexes that are not valid and that nobody is building"),
     "disk_free": Threshold("ratio", None, 0.10, "free disk space of the server", False),
+    "pooler_wait": Threshold("seconds", 1, 10, "longest wait of a client for the pooler", True, 2 * _MINUTE),
+    "pooler_used": Threshold("ratio", 0.80, None, "the pooler's connections at work, of those it may have", True, 600),
+    "pooler_clients": Threshold("ratio", 0.80, 0.95, "clients of the pooler, of those it takes", True, 600),
 }
 
 
