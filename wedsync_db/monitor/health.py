@@ -246,7 +246,7 @@ def of_counters(chosen: Mapping[str, Threshold], before: Counters, after: Counte
             (after.deadlocks - before.deadlocks) / minutes,
             f"{after.deadlocks - before.deadlocks} deadlocks",
         ),
-        "checksum_failures": (failures, "data checksums are off" if failures is None else f"{failures} wrong pages"),
+        "checksum_failures": (failures, "data checksums are off" if failures is None else _pages(failures)),
     }
     for name, (value, evidence) in values.items():
         if name not in chosen:
@@ -257,6 +257,12 @@ def of_counters(chosen: Mapping[str, Threshold], before: Counters, after: Counte
             yield judge(name, chosen[name], 0.0, evidence)  # switched off is a choice, and no failure
         else:
             yield judge(name, chosen[name], value, evidence)
+
+
+def _pages(failures: int) -> str:
+    if not failures:
+        return "no page was found wrong"
+    return f"{failures} reads of a page that is not as it was written: the server's log names it"
 
 
 def _disk(threshold: Threshold, room: Room | None, why: str) -> Checked:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from wedsync_db.errors import WedsyncError
 from wedsync_db.monitor.states import Checked, State, overall
+from wedsync_db.monitor.thresholds import THRESHOLDS
 from wedsync_db.report.markdown import duration
+
+_DAY = 86_400  # seconds
+_DAYS_FROM = 3 * _DAY
+_SINGULAR = {"transactions": "transaction", "indexes": "index", "tables": "table", "failures": "failure"}
 
 _MARKS = {State.HEALTHY: "ok", State.DEGRADED: "DEGRADED", State.UNHEALTHY: "UNHEALTHY", State.UNKNOWN: "unknown"}
 
@@ -17,10 +23,13 @@ def health_text(found: Sequence[Checked], tree: Sequence[Sequence[Any]], environ
     alone = [one for one in found if not one.asked]
     well = sorted({one.name for one in found} - {one.name for one in (*bad, *alone)})
     lines = [f"{environment}: {overall(found).value}"]
-    for one in bad:
-        lines.append(f"  {_MARKS[one.state]:9}  {one.name}: {_observed(one)}")
-        lines += [f"             {line}" for line in one.evidence]
-        lines.append(f"             → {one.runbook}")
+    for name in dict.fromkeys(one.name for one in bad):
+        several = [one for one in bad if one.name == name]
+        for number, one in enumerate(several):
+            limits = "" if number else _limits(one)
+            lines.append(f"  {_MARKS[one.state]:9}  {one.name}: {shown(one.observed, one.unit)}{limits}")
+            lines += [f"             {line}" for line in one.evidence]
+        lines.append(f"             → {several[0].runbook}")
     lines += ["who waits for whom:", *map(_branch, tree)] if tree else []
     lines += [f"  not asked: {one.name}, {', '.join(one.evidence)}" for one in alone]
     lines.append(f"  well: {', '.join(well) or 'nothing'}")
@@ -28,7 +37,7 @@ def health_text(found: Sequence[Checked], tree: Sequence[Sequence[Any]], environ
 
 
 def health_json(found: Sequence[Checked], environment: str) -> dict[str, Any]:
-    """`{environment, status, checks: […]}`; limits in the check's unit. `asked` is false where there is nothing to ask."""
+    """`{environment, status, checks: […]}`; limits in the check's unit. `asked` false: there is nothing to ask."""
     return {
         "environment": environment,
         "status": overall(found).value,
@@ -49,24 +58,38 @@ def health_json(found: Sequence[Checked], environment: str) -> dict[str, Any]:
     }
 
 
+def unknown_text(environment: str, error: WedsyncError) -> str:
+    """For an environment that could not be asked at all, and why."""
+    lines = [f"{environment}: unknown", f"  {error.message}", f"  {error.hint}" if error.hint else ""]
+    return "\n".join(filter(None, lines))
+
+
+def unknown_json(environment: str, error: WedsyncError) -> dict[str, Any]:
+    """The same for programs, in the shape of `health_json`."""
+    return {"environment": environment, "status": "unknown", "checks": [], "message": error.message, "hint": error.hint}
+
+
 def shown(value: float | None, unit: str) -> str:
     """A value in words: seconds as a duration, a ratio as percent, None as not known."""
     if value is None:
         return "not known"
     if unit == "seconds":
-        return duration(value)
+        return f"{value / _DAY:.3g} days" if value >= _DAYS_FROM else duration(value)
     if unit == "ratio":
-        return f"{value * 100:.0f} %" if value <= 1 else f"{value:.1f} times"
-    return f"{value:,.0f} {unit}".replace(",", " ").strip()
+        return f"{value * 100:.3g} %" if value <= 1 else f"{value:.1f} times"
+    return f"{value:,.0f} {_SINGULAR.get(unit, unit) if value == 1 else unit}".replace(",", " ").strip()
 
 
-def _observed(one: Checked) -> str:
+def _limits(one: Checked) -> str:
+    """From where on it is degraded and unhealthy, in words."""
+    known = THRESHOLDS.get(one.name)
+    beyond = "above" if known is None or known.higher_is_worse else "below"
     limits = [
-        f"{word} {shown(limit, one.unit)}"
-        for word, limit in (("degraded at", one.degraded), ("unhealthy at", one.unhealthy))
+        f"{word} {beyond} {shown(limit, one.unit)}"
+        for word, limit in (("degraded", one.degraded), ("unhealthy", one.unhealthy))
         if limit is not None
     ]
-    return f"{shown(one.observed, one.unit)} ({', '.join(limits)})" if limits else shown(one.observed, one.unit)
+    return f" ({', '.join(limits)})" if limits else ""
 
 
 def _branch(row: Sequence[Any]) -> str:

@@ -81,7 +81,7 @@ with recursive waiting as materialized (
   group by up.holder
 )
 select pg_catalog.format('pid %%s', r.holder), extract(epoch from pg_catalog.clock_timestamp() - r.since)::double precision,
-       pg_catalog.format('%%s wait for %%s', case r.blocked when 1 then '1 session' else r.blocked || ' sessions' end,
+       pg_catalog.format('%%s for %%s', case r.blocked when 1 then '1 session waits' else r.blocked || ' sessions wait' end,
          case when r.holder = 0 then 'a prepared transaction'
               else pg_catalog.format('pid %%s (%%s, user %%s, %%s)', r.holder,
                      coalesce(nullif(a.application_name, ''), 'no application name'), a.usename, a.state) end),
@@ -249,11 +249,13 @@ with large as (
               then greatest(1 - k.rows * k.width / ((k.block - 24) * k.filled) / k.relpages, 0) end as of_space
   from known as k
 )
-select pg_catalog.format('%%I.%%I', j.nspname, j.relname), greatest(j.of_dead, j.of_space),
+select pg_catalog.format('%%I.%%I', j.nspname, j.relname),
+       -- few dead rows say nothing of what earlier ones left empty
+       case when j.of_space is not null or j.of_dead > 0.5 then greatest(j.of_dead, j.of_space) end,
        pg_catalog.format('%%I.%%I of %%s: %%s dead of %%s rows; %%s', j.nspname, j.relname,
          pg_catalog.pg_size_pretty((j.relpages * j.block)::bigint),
          case when j.of_dead is null then 'not known how many' else j.dead::text end,
-         j.rows::bigint, case when j.of_space is null then 'how wide its rows are is not known'
+         j.rows::bigint, case when j.of_space is null then 'how wide its rows are is not known: analyze it, or grant select on it to this role'
                               else pg_catalog.format('about %%s of it without a row', pg_catalog.pg_size_pretty(
                                      (j.relpages * j.block * j.of_space)::bigint)) end),
        null
