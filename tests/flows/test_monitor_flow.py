@@ -148,10 +148,34 @@ def test_metrics_are_openmetrics(case, capsys):
     text = capsys.readouterr().out
     assert text.endswith("# EOF\n")
     found = {family.name: family for family in families(text)}
-    assert found["wedsync_commits"].type == "counter"
-    assert found["wedsync_connections_used_ratio"].unit == "ratio"
-    assert {"environment": "case", "state": "idle"} in [one.labels for one in found["wedsync_clients"].samples]
-    assert all(name.startswith("wedsync_") for name in found)
+    assert found["pgops_commits"].type == "counter"
+    assert found["pgops_connections_used_ratio"].unit == "ratio"
+    assert {"environment": "case", "state": "idle"} in [one.labels for one in found["pgops_clients"].samples]
+    assert all(name.startswith("pgops_") for name in found)
+    assert found["pgops_up"].samples[0].value == 1
+    states = {one.labels["check"]: one.value for one in found["pgops_check_state"].samples}
+    assert states["reachable"] == 0
+    assert states["backup_age"] == 3  # none is known
+    assert found["pgops_collect_problems"].samples[0].labels == {"environment": "case", "tier": "fast"}
+    assert main(["metrics", "case", "--tier", "tables", "--tier", "sizes", "--tier", "nightly"]) == 0
+    tables = {family.name for family in families(capsys.readouterr().out)}
+    assert {"pgops_database_size_bytes", "pgops_duplicate_indexes_bytes", "pgops_collect_problems"} <= tables
+    assert "pgops_up" not in tables
+
+
+def test_metrics_of_a_server_that_is_gone_say_so(case, monkeypatch, capsys):
+    monkeypatch.setenv(URL_VARIABLE, "postgresql://nobody@127.0.0.1:1/gone")
+    assert main(["metrics", "case"]) == 1
+    found = {family.name: family for family in families(capsys.readouterr().out)}
+    assert found["pgops_up"].samples[0].value == 0
+    assert "pgops_commits" not in found
+
+
+def test_the_rules_of_an_environment_have_its_limits(case, capsys):
+    write_settings(case.folder, "health.connections.degraded = 0.5")
+    assert main(["metrics", "case", "--rules"]) == 0
+    assert 'pgops_connections_used_ratio{environment="case"}[300s])) > 0.5' in capsys.readouterr().out
+    assert main(["metrics"]) == 2
 
 
 def test_what_is_due():

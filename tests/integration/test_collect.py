@@ -9,15 +9,16 @@ import pytest
 from psycopg import sql
 
 from tests.support.majors import every_major
+from wedsync_db.migrate.ledger import install
 from wedsync_db.monitor import collect as collecting
 from wedsync_db.monitor.collect import collect, measured
 from wedsync_db.monitor.metrics import Metric, deltas, rates
 from wedsync_db.postgres.session import session
 
 NOW = datetime(2026, 6, 7, 3, 0, tzinfo=UTC)
-NEVER_HERE = {  # nothing is archived, no replica, and track_io_timing is off
+NEVER_HERE = {  # nothing is archived or deployed, no replica, and track_io_timing is off
     "block_read_time", "block_write_time", "replica_lag", "receiver_heard_timestamp", "last_archived_timestamp",
-    "last_archive_failure_timestamp",
+    "last_archive_failure_timestamp", "deployment_timestamp",
 }  # fmt: skip
 
 
@@ -146,3 +147,98 @@ def test_counters_that_began_anew_give_no_deltas(address, db, reset):
     second = collect(address, "fast", clock=at(1))
     assert first.epoch != second.epoch
     assert deltas(first, second) == {}
+
+
+@every_major
+def test_partitions_count_as_one_table_with_what_they_did_together(address, db):
+    db.execute("create schema parts; create table whole (id int primary key, at int) partition by range (id)")
+    db.execute("create table part_1 partition of whole for values from (0) to (1000)")
+    db.execute("create table parts.part_2 partition of whole for values from (1000) to (9000) partition by range (id)")
+    db.execute("create table parts.part_2_1 partition of parts.part_2 for values from (1000) to (9000)")
+    db.execute("insert into whole select n, n from generate_series(1, 3000) n; analyze whole")
+    db.execute("vacuum whole")
+    db.execute("select pg_stat_force_next_flush()")
+    tables = collect(address, "tables", clock=at())
+    assert of_tables(tables, "table_rows_inserted") == {"public.whole": 3000}
+    assert of_tables(tables, "table_vacuums") == {"public.whole": 2}
+    assert of_tables(collect(address, "tables", clock=at(), before=tables.values), "table_rows_inserted") == {}
+    exact = "select sum(pg_total_relation_size(relid)) from pg_partition_tree('whole')"
+    sizes = collect(address, "sizes", clock=at())
+    assert of_tables(sizes, "table_size") == {"public.whole": float(db.execute(exact).fetchone()[0])}
+    with session(address, "holds") as holder:
+        holder.execute("begin; lock table parts.part_2_1 in access exclusive mode")
+        held = collect(address, "sizes", clock=at())
+    assert held.problems == ()
+    assert of_tables(held, "table_size") == {"public.whole": None}
+    assert of_tables(held, "table_size_estimate")["public.whole"] == pytest.approx(
+        of_tables(sizes, "table_size")["public.whole"], rel=0.3
+    )
+
+
+@every_major
+def test_the_nightly_tier_says_what_a_rewrite_would_give_back(address, db):
+    db.execute("create table full_one (id serial primary key, a text, b int) with (autovacuum_enabled = off)")
+    db.execute("create table half (id int, a text, at timestamptz, n numeric) with (autovacuum_enabled = off)")
+    db.execute("insert into full_one (a, b) select md5(n::text), n from generate_series(1, 20000) n")
+    db.execute("insert into half select n, repeat('x', n %% 90), now(), n from generate_series(1, 30000) n", [])
+    db.execute("delete from half where id %% 2 = 0", [])
+    db.execute(
+        "create table padded (f bool, n bigint, g bool, at timestamptz, t text, u timestamptz, v timestamptz,"
+        " s smallint)"
+    )
+    db.execute("alter table padded set (autovacuum_enabled = off, fillfactor = 80)")
+    db.execute(
+        "insert into padded select true, n, false, now(), repeat('y', n %% 17), now(), null, 1"
+        " from generate_series(1, 30000) n",
+        [],
+    )
+    db.execute("delete from padded where n %% 3 = 0", [])
+    db.execute("vacuum analyze padded")
+    db.execute("create table never (a text) with (autovacuum_enabled = off)")
+    db.execute("insert into never select repeat('x', 500) from generate_series(1, 5000)")
+    db.execute("vacuum analyze full_one; ")
+    db.execute("vacuum analyze half")
+    db.execute("vacuum never")
+    found = collect(address, "nightly", clock=at())
+    assert found.problems == ()
+    ratios = {
+        m.labels[0][1]: value for m, value in found.values.items() if m.name == "table_bloat" and m.unit == "ratio"
+    }
+    pages = {
+        name: db.execute("select pg_relation_size(%s)", [name]).fetchone()[0] for name in ("full_one", "half", "padded")
+    }
+    for name, before in pages.items():
+        db.execute(f"vacuum full {name}")
+        rebuilt = db.execute("select pg_relation_size(%s)", [name]).fetchone()[0]
+        # how a text that is always as wide is padded is not known
+        assert ratios[f"public.{name}"] == pytest.approx(1 - rebuilt / before, abs=0.025), name
+    assert ratios["public.never"] is None
+    assert named(found)["key_used", "public.full_one.id"] == pytest.approx(20_000 / 2**31, rel=0.01)
+
+
+@every_major
+def test_the_nightly_tier_counts_the_bytes_of_indexes_for_nothing(address, db):
+    db.execute("create table t (id int primary key, a int, b int)")
+    db.execute("insert into t select n, n, n from generate_series(1, 20000) n")
+    db.execute("create index once on t (a); create index twice on t (a); create index other on t (b)")
+    db.execute("vacuum analyze t")
+    size = db.execute("select pg_relation_size('once')").fetchone()[0]
+    found = named(collect(address, "nightly", clock=at()))
+    assert found["duplicate_indexes",] == size
+    assert found["unused_indexes",] is None  # not watched for a month: nobody knows
+
+
+@every_major
+def test_when_the_newest_deployment_ended(address, db):
+    assert named(collect(address, "fast", clock=at()))["deployment_timestamp",] is None
+    install(db)
+    db.execute(
+        "insert into wedsync_db.deployment (id, status, plan_hash, migrations, atomic, fingerprint_before, runner,"
+        " proofs, system_identifier, database_oid, timeline, finished_at)"
+        " select v.id, 'done', '', '{}', 'deployment', '', '', '[]', 'x', (d.oid::bigint + v.other)::oid, 1, v.at"
+        " from pg_database d, (values ('a', 0, timestamptz '2026-06-01Z'), ('b', 0, '2026-06-02Z'),"
+        " ('copied', 1, '2026-06-03Z')) as v (id, other, at) where d.datname = current_database()"
+    )
+    sample = collect(address, "fast", clock=at())
+    assert named(sample)["deployment_timestamp",] == datetime(2026, 6, 2, tzinfo=UTC).timestamp()
+    assert sample.problems == ()

@@ -103,11 +103,11 @@ def test_a_frame_is_wide_and_shows_its_gaps(history):
     for minute, lag in {0: 1.0, 1: None, 2: 3.0, 9: 4.0, 11: 5.0}.items():
         store(history, "case", sample(NOW + timedelta(minutes=minute), {LAG: lag, IDLE: 2.0}))
     found = frame(history, "case", "fast", NOW, NOW + timedelta(minutes=11))
-    assert list(found.columns) == ["wedsync_replica_lag_seconds", 'wedsync_clients{state="idle"}']
+    assert list(found.columns) == ["pgops_replica_lag_seconds", 'pgops_clients{state="idle"}']
     assert str(found.index.tz) == "UTC"
     assert [(at - pd.Timestamp(NOW)).total_seconds() / 60 for at in found.index] == [0, 1, 2, 3, 9]
-    np.testing.assert_array_equal(found["wedsync_replica_lag_seconds"], [1, np.nan, 3, np.nan, 4])
-    np.testing.assert_array_equal(found['wedsync_clients{state="idle"}'], [2, 2, 2, np.nan, 2])
+    np.testing.assert_array_equal(found["pgops_replica_lag_seconds"], [1, np.nan, 3, np.nan, 4])
+    np.testing.assert_array_equal(found['pgops_clients{state="idle"}'], [2, 2, 2, np.nan, 2])
     assert frame(history, "case", "sizes", NOW, NOW + timedelta(days=1)).empty
 
 

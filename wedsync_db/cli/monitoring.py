@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from wedsync_db.cli.answer import Answer
 from wedsync_db.errors import UsageError
 from wedsync_db.installation import Installation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wedsync_db.monitor.metrics import Metric, Tier
+    from wedsync_db.settings import Environment
 
 _DURATION = re.compile(r"([1-9][0-9]{0,4})([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -17,23 +25,71 @@ _LONGEST = timedelta(days=30)
 
 
 def metrics(arguments: argparse.Namespace, installation: Installation) -> Answer:
-    """Measure now and print it as OpenMetrics text, whose last line is `# EOF`.
+    """Measure now and print it as OpenMetrics text, whose last line is `# EOF`; or print the alerting rules.
+
+    A server that is gone is `pgops_up 0`, and 1 as exit code.
 
     Raises:
-        Unreachable: there is no session with the database.
+        UsageError: no environment is named, and it is not the rules that are wanted.
     """
-    from wedsync_db.monitor.collect import collect
+    if arguments.rules:
+        return _rules(arguments, installation)
+    if arguments.environment is None:
+        raise UsageError("which environment?", hint="`wedsync-db metrics ENV`; only --rules goes without one.")
+    from wedsync_db.monitor.observed import UP
     from wedsync_db.monitor.openmetrics import openmetrics
 
     environment = installation.environment(arguments.environment)
-    with installation.target(environment.name) as address:
-        sample = collect(address, "fast", clock=lambda: datetime.now(UTC))
+    values, problems = _measured(installation, environment, arguments.tier or ["fast"])
     series = [
         {"name": m.name, "kind": m.kind, "unit": m.unit, "labels": dict(m.labels), "value": value}
-        for m, value in sample.values.items()
+        for m, value in values.items()
     ]
-    data = {"environment": environment.name, "at": sample.at, "metrics": series, "problems": sample.problems}
-    return Answer(openmetrics(sample, {"environment": environment.name}), data)
+    data = {"environment": environment.name, "at": _now(), "metrics": series, "problems": problems}
+    return Answer(openmetrics(values, {"environment": environment.name}), data, 1 if values.get(UP) == 0 else 0)
+
+
+def _measured(
+    installation: Installation, environment: Environment, tiers: Sequence[Tier]
+) -> tuple[Mapping[Metric, float | None], Sequence[str]]:
+    """Every series of these tiers, with what health observes where that is due each minute; and what is not known."""
+    from wedsync_db.cli.health import backup_facts
+    from wedsync_db.monitor.collect import collect
+    from wedsync_db.monitor.health import look
+    from wedsync_db.monitor.observed import UP, observed
+    from wedsync_db.monitor.openmetrics import about
+    from wedsync_db.monitor.pooler import judged, look_at_pooler
+    from wedsync_db.monitor.thresholds import limits
+
+    values: dict[Metric, float | None] = {}
+    problems: list[str] = []
+    with installation.target(environment.name) as address:
+        if "fast" in tiers:
+            facts = backup_facts(installation, environment.name)
+            found = look(address, environment.health, now=_now, backups=facts)
+            if pooler := look_at_pooler(environment, os.environ):
+                found = (*found, *judged(pooler, limits(environment.health)))
+                values |= pooler.values
+                problems += pooler.problems
+            values |= observed(found, _now())
+        for tier in tiers if values.get(UP) != 0 else ():
+            sample = collect(address, tier, clock=_now)
+            values |= {**sample.values, **about(sample)}
+            problems += sample.problems
+    return values, problems
+
+
+def _rules(arguments: argparse.Namespace, installation: Installation) -> Answer:
+    """The rules by an environment's limits, or by the usual ones."""
+    from wedsync_db.monitor.rules import rules, rules_text
+
+    name = arguments.environment
+    overrides = installation.environment(name).health if name else {}
+    return Answer(rules_text(overrides, name or ""), {"environment": name, "rules": rules(overrides, name or "")})
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def silence(arguments: argparse.Namespace, installation: Installation) -> Answer:

@@ -60,7 +60,19 @@ def _looking(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     _verb(verbs, "plan", "What a deployment would do. Changes nothing.")
     health = _verb(verbs, "health", "Is the database well, now? Each check with its evidence. Changes nothing.")
     health.epilog = _HEALTH_CODES
-    _verb(verbs, "metrics", "Measure the server now, as OpenMetrics text for a Prometheus. Changes nothing.")
+    metrics = _verb(
+        verbs, "metrics", "Measure the server now, as OpenMetrics text for a Prometheus. Changes nothing.", env=False
+    )
+    metrics.add_argument("environment", metavar="ENV", nargs="?", help="a target, as environments.toml names it")
+    metrics.add_argument(
+        "--tier",
+        choices=("fast", "tables", "sizes", "nightly"),
+        action="append",
+        help="what to measure; may be repeated (default: fast)",
+    )
+    metrics.add_argument(
+        "--rules", action="store_true", help="print the alerting rules for a Prometheus instead, by ENV's limits"
+    )
     silence = _verb(verbs, "silence", "Tell nobody of an alert for a while.")
     silence.add_argument("rule", metavar="RULE", help="a health check's name, or a pattern as a shell's: `cache_*`")
     silence.add_argument("--for", dest="duration", metavar="TIME", required=True, help="30m, 2h or 7d; at most 30d")

@@ -24,7 +24,7 @@ _EVERY: Mapping[str, timedelta] = {
     "day": timedelta(days=1),
 }
 _GAP = 2.5  # intervals: one sample that came late is no gap
-_SIZE = "wedsync_database_size_bytes"
+_SIZE = "pgops_database_size_bytes"
 
 
 def frame(
@@ -37,7 +37,7 @@ def frame(
     step: Step | None = None,
     statistic: Literal["minimum", "average", "maximum", "last"] = "last",
 ) -> pd.DataFrame:
-    """Samples as one column for each series (`wedsync_commits`, `wedsync_clients{state="idle"}`), by time in UTC.
+    """Samples as one column for each series (`pgops_commits`, `pgops_clients{state="idle"}`), by time in UTC.
 
     What is unknown is NaN and is never filled. Where nothing was measured for more than two intervals there is a row of
     NaN, so that no line is drawn across.

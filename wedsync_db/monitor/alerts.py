@@ -18,10 +18,10 @@ from wedsync_db.monitor.thresholds import Threshold
 
 # With a sample a minute a value that trembles around its limit crosses it hundreds of times a day; to be over it most
 # of the time, and a tenth below to clear, happens once: tests/unit/test_alerts.py
-_MOST = 0.8
+MOST = 0.8
 _CLEAR = 0.9
-_CALM_SECONDS = 300
-_MISSING_SECONDS = 600
+CALM_SECONDS = 300
+MISSING_SECONDS = 600
 _REPEAT = timedelta(hours=24)
 REACHABLE = "reachable"  # the parent of all others: with the server gone they would only repeat it
 
@@ -143,13 +143,13 @@ def _settled(alert: Alert, lasting: int, now: datetime) -> Alert:
 
 def _lasting_state(alert: Alert, lasting: int, now: datetime) -> State:
     """How bad it was for most of the time that counts; healthy as long as too little of it was seen."""
-    if alert.missing_since and (now - alert.missing_since).total_seconds() >= _MISSING_SECONDS:
+    if alert.missing_since and (now - alert.missing_since).total_seconds() >= MISSING_SECONDS:
         return State.UNKNOWN
     known = [how for _, how in alert.seen if how is not State.UNKNOWN]
-    if not known or (now - alert.seen[0][0]).total_seconds() < lasting * _MOST:
+    if not known or (now - alert.seen[0][0]).total_seconds() < lasting * MOST:
         return State.HEALTHY
     for state in (State.UNHEALTHY, State.DEGRADED):
-        if sum(1 for how in known if how is state or _is_worse(how, state)) >= _MOST * len(known):
+        if sum(1 for how in known if how is state or _is_worse(how, state)) >= MOST * len(known):
             return state
     return State.HEALTHY
 
@@ -157,7 +157,7 @@ def _lasting_state(alert: Alert, lasting: int, now: datetime) -> State:
 def _is_over(alert: Alert, now: datetime) -> bool:
     if alert.state is State.UNKNOWN:
         return alert.missing_since is None
-    return alert.calm_since is not None and (now - alert.calm_since).total_seconds() >= _CALM_SECONDS
+    return alert.calm_since is not None and (now - alert.calm_since).total_seconds() >= CALM_SECONDS
 
 
 def _is_calm(checked: Checked | None, threshold: Threshold | None) -> bool:
@@ -169,10 +169,16 @@ def _is_calm(checked: Checked | None, threshold: Threshold | None) -> bool:
     limit = checked.degraded if checked.degraded is not None else checked.unhealthy
     if checked.observed is None or limit is None or threshold is None:
         return True
+    clear = clear_limit(threshold, limit)
+    return checked.observed <= clear if threshold.higher_is_worse else checked.observed >= clear
+
+
+def clear_limit(threshold: Threshold, limit: float) -> float:
+    """Where a rule with this limit is over: a tenth on the good side of it, so that a tremble clears nothing."""
     if threshold.higher_is_worse:
-        return limit == 0 or checked.observed <= limit * _CLEAR
+        return limit * _CLEAR
     # a ratio cannot be better than 1: half of the way there is well enough
-    return checked.observed >= min(limit / _CLEAR, (limit + 1) / 2 if threshold.unit == "ratio" else limit / _CLEAR)
+    return min(limit / _CLEAR, (limit + 1) / 2) if threshold.unit == "ratio" else limit / _CLEAR
 
 
 def _told(before: Alert, after: Alert, now: datetime, silences: tuple[Silence, ...]) -> Alert:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -19,7 +19,8 @@ from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
 
 _LOCK_TIMEOUT_MS = 100
-_STATEMENT_TIMEOUT_MS = 3_000
+_STATEMENT_TIMEOUT_MS = {"nightly": 30_000}
+_USUAL_TIMEOUT_MS = 3_000
 _VALUES = dict[Metric, float | None]
 
 
@@ -30,7 +31,7 @@ def collect(
 
     Args:
         address: The database; counters of the whole server come along.
-        tier: fast (whatever the number of tables), tables (their counters) or sizes.
+        tier: fast (whatever the number of tables), tables (their counters), sizes, or nightly (what takes seconds).
         clock: The time of the sample, in UTC.
         before: What is known already: a table that did nothing since is left out, and of more than 1,000 that did
             something those that did least, for the next time.
@@ -38,9 +39,8 @@ def collect(
     Raises:
         Unreachable: there is no session with the server.
     """
-    with session(
-        address, "collect", lock_timeout_ms=_LOCK_TIMEOUT_MS, statement_timeout_ms=_STATEMENT_TIMEOUT_MS
-    ) as connection:
+    timeout = _STATEMENT_TIMEOUT_MS.get(tier, _USUAL_TIMEOUT_MS)
+    with session(address, "collect", lock_timeout_ms=_LOCK_TIMEOUT_MS, statement_timeout_ms=timeout) as connection:
         return measured(connection, tier, clock=clock, before=before)
 
 
@@ -65,15 +65,22 @@ def _group(connection: psycopg.Connection, group: Group, known: Mapping[str, Any
     name = group.query(connection.info.server_version // 10_000)
     for exactly in (True, False):
         try:
-            rows = connection.execute(query("collect", cast("Any", name)), {**known, "exactly": exactly}).fetchall()
+            rows = connection.execute(_text(name), {**known, "exactly": exactly}).fetchall()
         except psycopg.Error as error:
             waited = isinstance(error, psycopg.errors.LockNotAvailable)
             if waited and exactly and group.name == "table_sizes":
                 continue  # somebody came between
-            problems.append(_problem(group, error))
+            if not (group.optional and isinstance(error, psycopg.errors.UndefinedTable)):
+                problems.append(_problem(group, error))
             return {} if group.label else dict.fromkeys(_metrics(group), None)
         return dict(_read(group, rows))
     raise AssertionError  # the second time returns
+
+
+def _text(name: str) -> LiteralString:
+    """The query; what is said of unused indexes in a night's report is what is summed up here."""
+    text = query("collect", name)
+    return text.replace("{unused}", query("maintenance", name)) if name == "unused_indexes" else text
 
 
 def _read(group: Group, rows: list[tuple[Any, ...]]) -> Iterator[tuple[Metric, float | None]]:

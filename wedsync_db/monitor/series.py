@@ -15,13 +15,15 @@ _GAUGE: Kind = "gauge"
 class Group:
     """Series that one statement reads. `label` names its first column where there is a row each, by state or table.
 
-    `until` is another query that is right up to a major, for what moved.
+    `until` is another query that is right up to a major, for what moved. `optional`: it reads a table that not every
+    database has; without it the series are unknown, and that is no problem.
     """
 
     name: str
     series: tuple[tuple[str, Kind, str], ...]
     label: str = ""
     until: tuple[int, str] | None = None
+    optional: bool = False
 
     def query(self, major: int) -> str:
         """The name of the query for a server of this major version."""
@@ -121,6 +123,7 @@ _FAST = (
             *_gauges(("last_archived_timestamp", "seconds"), ("last_archive_failure_timestamp", "seconds")),
         ),
     ),
+    Group("deployment", _gauges(("deployment_timestamp", "seconds")), optional=True),
 )
 _TABLES = (
     Group(
@@ -158,4 +161,10 @@ _SIZES = (
     Group("database_size", _gauges(("database_size", "bytes"))),
     Group("table_sizes", _gauges(("table_size", "bytes"), ("table_size_estimate", "bytes")), "table"),
 )
-GROUPS: Mapping[Tier, tuple[Group, ...]] = {"fast": _FAST, "tables": _TABLES, "sizes": _SIZES}
+_NIGHTLY = (
+    Group("keys", _gauges(("key_used", "ratio")), "key"),
+    Group("bloat", _gauges(("table_bloat", "bytes"), ("table_bloat", "ratio")), "table"),
+    Group("unused_indexes", _gauges(("unused_indexes", "bytes"))),
+    Group("duplicate_indexes", _gauges(("duplicate_indexes", "bytes"))),
+)
+GROUPS: Mapping[Tier, tuple[Group, ...]] = {"fast": _FAST, "tables": _TABLES, "sizes": _SIZES, "nightly": _NIGHTLY}

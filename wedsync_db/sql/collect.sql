@@ -104,11 +104,21 @@ select a.archived_count::float8, a.failed_count::float8, extract(epoch from a.la
        extract(epoch from a.last_failed_time)::double precision
 from pg_catalog.pg_stat_archiver as a
 
+-- name: deployment
+-- When the newest deployment of this very database ended, for the marks on every plot; rows of a restored copy do not count.
+select extract(epoch from pg_catalog.max(d.finished_at))::double precision from wedsync_db.deployment as d
+where d.database_oid = (select b.oid from pg_catalog.pg_database as b where b.datname = pg_catalog.current_database())
+
 -- name: tables
 -- Counters of the tables that did anything since they were last kept, those that did most first: what is left over comes the
--- next time. By the counters of the tables alone, as views and sizes read each index or wait for locks.
-with seen as materialized (
-  select c.oid, pg_catalog.format('%%I.%%I', n.nspname, c.relname) as name,
+-- next time. By the counters of the tables alone, as views and sizes read each index or wait for locks. Partitions count
+-- with their root: a name for each month would be a series for each month.
+with part as materialized (
+  select c.oid, case when c.relispartition then (
+           select pg_catalog.format('%%I.%%I', m.nspname, r.relname)
+           from pg_catalog.pg_class as r join pg_catalog.pg_namespace as m on m.oid = r.relnamespace
+           where r.oid = pg_catalog.pg_partition_root(c.oid))
+         else pg_catalog.format('%%I.%%I', n.nspname, c.relname) end as name,
          (pg_catalog.pg_stat_get_numscans(c.oid) + pg_catalog.pg_stat_get_tuples_fetched(c.oid)
           + pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid)
           + pg_catalog.pg_stat_get_tuples_deleted(c.oid) + pg_catalog.pg_stat_get_vacuum_count(c.oid)
@@ -116,51 +126,170 @@ with seen as materialized (
           + pg_catalog.pg_stat_get_autoanalyze_count(c.oid))::double precision as moves
   from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.relkind in ('r', 'm') and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-), moved as materialized (
-  select s.oid, s.name from seen as s
+), moved as (
+  select s.name from (select p.name, pg_catalog.sum(p.moves) as moves from part as p group by p.name) as s
   left join rows from (pg_catalog.unnest(%(tables)s::text[]), pg_catalog.unnest(%(moves)s::double precision[]))
     as k (name, moves) on k.name = s.name
   where s.moves <> coalesce(k.moves, 0) order by s.moves - coalesce(k.moves, 0) desc, s.name limit 1000
 )
-select m.name, pg_catalog.pg_stat_get_numscans(m.oid)::float8, pg_catalog.pg_stat_get_tuples_returned(m.oid)::float8,
-       (select coalesce(pg_catalog.sum(pg_catalog.pg_stat_get_numscans(i.indexrelid)), 0)::float8
-        from pg_catalog.pg_index as i where i.indrelid = m.oid),
-       pg_catalog.pg_stat_get_tuples_fetched(m.oid)::float8, pg_catalog.pg_stat_get_tuples_inserted(m.oid)::float8,
-       pg_catalog.pg_stat_get_tuples_updated(m.oid)::float8, pg_catalog.pg_stat_get_tuples_deleted(m.oid)::float8,
-       pg_catalog.pg_stat_get_tuples_hot_updated(m.oid)::float8, pg_catalog.pg_stat_get_live_tuples(m.oid)::float8,
-       pg_catalog.pg_stat_get_dead_tuples(m.oid)::float8,
-       (pg_catalog.pg_stat_get_vacuum_count(m.oid) + pg_catalog.pg_stat_get_autovacuum_count(m.oid))::float8,
-       (pg_catalog.pg_stat_get_analyze_count(m.oid) + pg_catalog.pg_stat_get_autoanalyze_count(m.oid))::float8
-from moved as m
+select m.name, pg_catalog.sum(pg_catalog.pg_stat_get_numscans(p.oid))::float8,
+       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_returned(p.oid))::float8,
+       coalesce(pg_catalog.sum((select pg_catalog.sum(pg_catalog.pg_stat_get_numscans(i.indexrelid))
+                                from pg_catalog.pg_index as i where i.indrelid = p.oid)), 0)::float8,
+       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(p.oid))::float8,
+       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_inserted(p.oid))::float8,
+       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_updated(p.oid))::float8,
+       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_deleted(p.oid))::float8,
+       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_hot_updated(p.oid))::float8,
+       pg_catalog.sum(pg_catalog.pg_stat_get_live_tuples(p.oid))::float8,
+       pg_catalog.sum(pg_catalog.pg_stat_get_dead_tuples(p.oid))::float8,
+       pg_catalog.sum(pg_catalog.pg_stat_get_vacuum_count(p.oid) + pg_catalog.pg_stat_get_autovacuum_count(p.oid))::float8,
+       pg_catalog.sum(pg_catalog.pg_stat_get_analyze_count(p.oid) + pg_catalog.pg_stat_get_autoanalyze_count(p.oid))::float8
+from moved as m join part as p on p.name = m.name
+group by m.name
 
 -- name: database_size
 -- Of the files; takes no lock on any table.
 select pg_catalog.pg_database_size(pg_catalog.current_database())::double precision
 
 -- name: table_sizes
--- The largest tables by pages; asked exactly only where nobody holds or waits for the lock that would make this wait too.
+-- The largest tables by pages, partitions with their root; asked exactly only where nobody holds or waits for the lock that
+-- would make this wait too.
 with changed as (
   select l.relation from pg_catalog.pg_locks as l
   where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock'
     and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
-), large as materialized (
-  select n.nspname, c.relname, c.oid, c.reltoastrelid, p.pages
-  from pg_catalog.pg_class as c
-  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  left join pg_catalog.pg_class as t on t.oid = c.reltoastrelid
-  cross join lateral (
-    select c.relpages::bigint + coalesce(t.relpages, 0) + coalesce(pg_catalog.sum(x.relpages), 0) as pages
-    from pg_catalog.pg_index as i join pg_catalog.pg_class as x on x.oid = i.indexrelid
-    where i.indrelid in (c.oid, c.reltoastrelid)) as p
+), part as materialized (
+  select c.oid, c.reltoastrelid, c.relpages, case when c.relispartition then (
+           select pg_catalog.format('%%I.%%I', m.nspname, r.relname)
+           from pg_catalog.pg_class as r join pg_catalog.pg_namespace as m on m.oid = r.relnamespace
+           where r.oid = pg_catalog.pg_partition_root(c.oid))
+         else pg_catalog.format('%%I.%%I', n.nspname, c.relname) end as name
+  from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.relkind in ('r', 'm') and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-  order by c.relpages desc, n.nspname, c.relname limit 200
+), large as materialized (
+  select p.name from part as p group by p.name order by pg_catalog.sum(p.relpages) desc, p.name limit 200
+), measured as (
+  select l.name, asked.exactly, case when asked.exactly then pg_catalog.pg_total_relation_size(p.oid) else (
+           select p.relpages::bigint + coalesce(pg_catalog.sum(x.relpages), 0) from pg_catalog.pg_class as x
+           where x.oid = p.reltoastrelid
+              or x.oid in (select i.indexrelid from pg_catalog.pg_index as i where i.indrelid in (p.oid, p.reltoastrelid))
+         ) * pg_catalog.current_setting('block_size')::bigint end as bytes
+  from large as l join part as p on p.name = l.name
+  cross join lateral (
+    select %(exactly)s and not exists (
+      select from changed as b where b.relation in (p.oid, p.reltoastrelid) or exists (
+        select from pg_catalog.pg_index as i where i.indexrelid = b.relation and i.indrelid in (p.oid, p.reltoastrelid))
+    ) as exactly) as asked
 )
-select pg_catalog.format('%%I.%%I', l.nspname, l.relname),
-       case when asked.exactly then pg_catalog.pg_total_relation_size(l.oid) end::double precision,
-       case when not asked.exactly then l.pages * pg_catalog.current_setting('block_size')::bigint end::double precision
-from large as l
+select m.name, case when pg_catalog.bool_and(m.exactly) then pg_catalog.sum(m.bytes) end::double precision,
+       case when not pg_catalog.bool_and(m.exactly) then pg_catalog.sum(m.bytes) end::double precision
+from measured as m group by m.name
+
+-- name: keys
+-- How much of its range each key has used, the fullest first; a column may end before its sequence does. NULL: this role may
+-- not read it.
+select * from (
+  select pg_catalog.format('%%I.%%I.%%I', n.nspname, c.relname, a.attname),
+         case when pg_catalog.has_sequence_privilege(q.seqrelid, 'select, usage')
+              then coalesce(pg_catalog.pg_sequence_last_value(q.seqrelid), 0)
+                / least(q.seqmax, case a.atttypid when 'pg_catalog.int2'::pg_catalog.regtype then 32767
+                                                  when 'pg_catalog.int4'::pg_catalog.regtype then 2147483647
+                                                  else 9223372036854775807 end)::double precision end
+  from pg_catalog.pg_sequence as q
+  join pg_catalog.pg_depend as d on d.objid = q.seqrelid and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.deptype in ('a', 'i') and d.refobjsubid > 0
+  join pg_catalog.pg_class as c on c.oid = d.refobjid
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum = d.refobjsubid
+  where q.seqincrement > 0 and not q.seqcycle and n.nspname not in ('wedsync_db')
+  order by 2 desc nulls last, 1 limit 200
+) as fullest (name, used) order by 1
+
+-- name: bloat
+-- What a rewrite of the largest tables would give back: pages as of the last vacuum or analyze, less those that its rows need,
+-- by their average width. A row is a header of 23 bytes (and a bit for each column where any is NULL), its columns, and 4 for
+-- its place in the page's list; a page has 24 bytes of its own. Where a column begins depends on its type and on what stands
+-- before it: behind one whose width varies it loses half of its alignment on average, as the end of a row does. TOAST is not
+-- in it. A table with a column of which there are no statistics, for this role at least, is unknown.
+with part as materialized (
+  select c.oid, c.relname, n.nspname, c.relnatts, c.reltuples, c.relpages, case when c.relispartition then (
+           select pg_catalog.format('%%I.%%I', m.nspname, r.relname)
+           from pg_catalog.pg_class as r join pg_catalog.pg_namespace as m on m.oid = r.relnamespace
+           where r.oid = pg_catalog.pg_partition_root(c.oid))
+         else pg_catalog.format('%%I.%%I', n.nspname, c.relname) end as name,
+         coalesce((select o.option_value::double precision from pg_catalog.pg_options_to_table(c.reloptions) as o
+                   where o.option_name = 'fillfactor'), 100) / 100 as filled
+  from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'm') and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    and c.relpages > 0
+), large as materialized (
+  select p.name from part as p group by p.name having pg_catalog.sum(p.relpages) >= 128
+  order by pg_catalog.sum(p.relpages) desc, p.name limit 200
+), block as (
+  select pg_catalog.current_setting('block_size')::double precision as size
+), estimated as (
+  select p.name, p.relpages, case when w.known = w.columns and p.reltuples >= 0
+           -- half a row does not fit at the end of a page
+           then pg_catalog.ceil(p.reltuples * r.width / ((b.size - 24) * p.filled - r.width / 2)) end as needed
+  from large as l join part as p on p.name = l.name cross join block as b
+  cross join lateral (
+    select pg_catalog.count(*) as columns, pg_catalog.count(s.attname) as known, pg_catalog.bool_or(s.null_frac > 0) as nulls,
+           coalesce(pg_catalog.sum((1 - s.null_frac) * (s.avg_width + case
+             when a.attlen < 0 then case when s.avg_width > 126 then (a.align - 1) / 2.0 else 0 end
+             when a.varied then (a.align - 1) / 2.0
+             else (a.align - a.before %% a.align) %% a.align end) + case
+             when not a.is_last then 0 when a.varies then 3.5 else (8 - a.behind %% 8) %% 8 end), 0)::double precision as width
+    from (
+      select c.attname, c.attlen, c.align, c.behind, c.varies, coalesce(pg_catalog.lag(c.behind) over w, 0) as before,
+             coalesce(pg_catalog.lag(c.varies) over w, false) as varied, pg_catalog.lead(c.attnum) over w is null as is_last
+      from (  -- from the last column on that begins at a multiple of 8
+        select t.attname, t.attnum, t.attlen, t.align,
+               pg_catalog.sum(greatest(t.attlen, 0)) over (partition by t.place order by t.attnum) as behind,
+               pg_catalog.bool_or(t.attlen < 0) over (partition by t.place order by t.attnum) as varies
+        from (
+          select o.attname, o.attnum, o.attlen,
+                 case o.attalign when 'd' then 8 when 'i' then 4 when 's' then 2 else 1 end as align,
+                 pg_catalog.count(*) filter (where o.attalign = 'd' and o.attlen > 0) over (order by o.attnum) as place
+          from pg_catalog.pg_attribute as o where o.attrelid = p.oid and o.attnum > 0 and not o.attisdropped) as t
+      ) as c
+      window w as (order by c.attnum)
+    ) as a
+    left join pg_catalog.pg_stats as s
+      on s.schemaname = p.nspname and s.tablename = p.relname and s.attname = a.attname and not s.inherited) as w
+  cross join lateral (select least(
+      4 + pg_catalog.ceil((23 + case when w.nulls then pg_catalog.ceil(p.relnatts / 8.0) else 0 end) / 8.0) * 8
+        + w.width, b.size / 4) as width) as r
+)
+select e.name, case when pg_catalog.count(*) = pg_catalog.count(e.needed)
+                    then pg_catalog.sum(greatest(e.relpages - e.needed, 0)) * b.size end::double precision,
+       case when pg_catalog.count(*) = pg_catalog.count(e.needed)
+            then pg_catalog.sum(greatest(e.relpages - e.needed, 0)) / pg_catalog.sum(e.relpages) end::double precision
+from estimated as e cross join block as b group by e.name, b.size
+
+-- name: unused_indexes
+-- Bytes of the indexes that a night's report calls unused; unknown while the counters are too young to say.
+select case when coalesce(pg_catalog.bool_and(u.certain), true)
+            then coalesce(pg_catalog.sum(x.pages), 0) * pg_catalog.current_setting('block_size')::bigint end::double precision
+from ({unused}) as u (name, certain)
 cross join lateral (
-  select %(exactly)s and not exists (
-    select from changed as b where b.relation in (l.oid, l.reltoastrelid) or exists (
-      select from pg_catalog.pg_index as i where i.indexrelid = b.relation and i.indrelid in (l.oid, l.reltoastrelid))
-  ) as exactly) as asked
+  with recursive tree (oid) as (
+    select pg_catalog.to_regclass(u.name)::oid
+    union all
+    select h.inhrelid from tree as t join pg_catalog.pg_inherits as h on h.inhparent = t.oid
+  )
+  select pg_catalog.sum(c.relpages) as pages from tree as t join pg_catalog.pg_class as c on c.oid = t.oid) as x
+
+-- name: duplicate_indexes
+-- Bytes of what is there twice: the same columns, order, operators, expressions and condition. The largest of them is needed.
+select coalesce(pg_catalog.sum(g.pages), 0) * pg_catalog.current_setting('block_size')::bigint::double precision
+from (
+  select pg_catalog.sum(x.relpages) - pg_catalog.max(x.relpages) as pages
+  from pg_catalog.pg_index as i
+  join pg_catalog.pg_class as x on x.oid = i.indexrelid
+  join pg_catalog.pg_namespace as n on n.oid = x.relnamespace
+  where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'wedsync_db') and i.indisvalid
+    and not i.indisexclusion
+  group by i.indrelid, x.relam, i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text,
+           i.indexprs::text, i.indpred::text
+  having pg_catalog.count(*) > 1) as g
