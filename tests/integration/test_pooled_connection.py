@@ -1,13 +1,18 @@
 """A pooler between us and the server is noticed, whatever it is set to."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from flows.__main__ import main
+from tests.support.case import URL_VARIABLE, url
 from tests.support.majors import every_major
 from tests.support.pooler import IGNORING, PASSWORD, needs_pgbouncer, poolers
 from wedsync_db.errors import Refused
 from wedsync_db.guard.checks import check_guard
+from wedsync_db.postgres import server
+from wedsync_db.postgres.locks import held_by, target_lock
 from wedsync_db.postgres.server import is_pooled, lost_settings
 from wedsync_db.postgres.session import session
 from wedsync_db.settings import Environment, GuardSettings
@@ -57,3 +62,33 @@ def test_the_guard_refuses_a_pooler_unless_only_the_pooler_is_wrong(pgbouncer, h
 
     assert refused() == {"pooled", "settings"}
     assert refused("pooled=it is session pooling") == {"settings"}
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("verb", ["backup", "maintain", "deploy", "revert", "doctor"])
+def test_what_needs_a_session_is_refused_behind_a_transaction_pooler_and_leaves_no_lock(
+    case, verb, monkeypatch, capsys
+):
+    """A lock would stay behind on a session of the pooler's, and the next deployment find the target held."""
+    case.migration("0001_t", "create schema t;", "drop schema t;")
+    with session(case.admin, "test") as admin, poolers(case.admin, admin) as start:
+        with start("pool_mode=transaction", IGNORING) as pooler:
+            through = replace(case.address, host=pooler.address.host, port=pooler.address.port)
+            monkeypatch.setenv(URL_VARIABLE, url(through))
+            more = {"deploy": ["--yes"], "revert": ["--to", "0"]}.get(verb, [])
+            assert main([verb, "case", *more]) == 3
+            assert "pooler" in "".join(capsys.readouterr())
+            locks = "select objid from pg_locks where locktype = 'advisory' and database = "
+            assert not admin.execute(
+                f"{locks} (select oid from pg_database where datname = %s)", [through.dbname]
+            ).fetchall()
+    assert not list(case.installation.home.backups("case").glob("2*"))
+
+
+def test_a_lock_behind_a_session_pooler_is_ours_where_it_passes_our_settings_on(pgbouncer, monkeypatch):
+    """pgbouncer does not; others do, and give a number of the process that is not the server's, too."""
+    monkeypatch.setattr(server, "lost_settings", lambda _: ())
+    with pgbouncer("pool_mode=session", IGNORING) as pooler, session(pooler.address, "test") as other:
+        with target_lock(pooler.address, "backup", wait_seconds=0, say=print) as lock:
+            lock.check()
+            assert held_by(other, lock.pid)

@@ -17,11 +17,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.support import case
 from wedsync_db.postgres.account import server_account
 from wedsync_db.postgres.session import Address
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-PORT = 6543
+PORT = 6432
 IGNORING = "ignore_startup_parameters=options"
 PASSWORD = "Tr0ub4dor-and-3"
 # who may look at the console, who may do everything there, and who is nobody to it
@@ -87,8 +88,8 @@ def _started(folder: Path, address: Address, name: str, settings: tuple[str, ...
         *settings,
     ]
     (folder / "ini").write_text("\n".join(lines) + "\n")
-    users = [name, WATCHER, ADMIN, STRANGER]
-    (folder / "users").write_text("".join(f'"{user}" "{PASSWORD}"\n' for user in users))
+    users = {**dict.fromkeys([name, WATCHER, ADMIN, STRANGER], PASSWORD), case.ROLE: case.PASSWORD}
+    (folder / "users").write_text("".join(f'"{user}" "{secret}"\n' for user, secret in users.items()))
     account = server_account()
     if account:
         for path in (folder, *folder.iterdir()):

@@ -17,6 +17,7 @@ import psycopg
 
 from wedsync_db.errors import Displaced, TargetHeld
 from wedsync_db.postgres.queries import query
+from wedsync_db.postgres.server import require_session
 from wedsync_db.postgres.session import Address, session
 
 _OURS = 0x57454453  # "WEDS": first half of both keys
@@ -60,7 +61,7 @@ class TargetLock:
             Displaced: the session ended, or no longer holds it.
         """
         try:
-            held = _held(self._connection, self._key, self._connection.info.backend_pid)
+            held = _held(self._connection, self._key, self.pid)
         except psycopg.OperationalError:
             held = False
         if not held:
@@ -77,6 +78,7 @@ def target_lock(
 
     Raises:
         TargetHeld: somebody still had it; the message names who and since when.
+        Refused: a pooler stands between us and the server, and gives no session.
         Unreachable: no session could be opened.
     """
     with _locked(address, purpose, _TARGET, wait_seconds, say) as lock:
@@ -118,9 +120,10 @@ def _locked(
 ) -> Iterator[TargetLock]:
     plain = replace(address, role=None)
     with session(plain, purpose, settings=_PATIENT) as connection:
+        pid = require_session(connection)
         _acquire(connection, key, wait_seconds, say)
         try:
-            yield TargetLock(connection.info.backend_pid, connection, key)
+            yield TargetLock(pid, connection, key)
         finally:
             # the session's end would do, but only a moment after we are gone: whoever comes next need not wait for that
             with suppress(psycopg.Error):

@@ -9,6 +9,7 @@ from psycopg.rows import tuple_row
 
 from wedsync_db.errors import Refused
 from wedsync_db.model import ServerFacts
+from wedsync_db.postgres.connect_errors import POOLED_HINT
 from wedsync_db.postgres.queries import query
 from wedsync_db.settings import SUPPORTED_MAJORS
 
@@ -67,6 +68,20 @@ def lost_settings(connection: psycopg.Connection) -> tuple[str, ...]:
     """The timeouts this session asked for at start-up and did not get, as behind a pooler that ignores them."""
     rows = connection.cursor(row_factory=tuple_row).execute(query("server", "lost_settings"))
     return tuple(name for (name,) in rows)
+
+
+def require_session(connection: psycopg.Connection) -> int:
+    """Make sure that what is locked here stays with us; the number of our process on the server.
+
+    A session pooler that passes our settings on will do, and makes up the number it gives at login. Behind a
+    transaction pooler a lock would stay with whichever server session it came to, whoever has that next.
+
+    Raises:
+        Refused: a pooler stands between us that gives no session.
+    """
+    if lost_settings(connection) or len(pids := set(_backend_pids(connection))) > 1:
+        raise Refused("a pooler stands between us and the server, and gives no session to lock in", hint=POOLED_HINT)
+    return pids.pop()
 
 
 def _backend_pids(connection: psycopg.Connection) -> Iterator[int]:
