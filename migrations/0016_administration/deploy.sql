@@ -706,8 +706,8 @@ create function ops.get_maintenance_candidates(limit_rows integer default 50)
     ), known as (
       select c.oid, n.nspname, c.relname, c.relkind, c.relpages, greatest(c.reltuples, 0) as tuples,
              c.reltuples < 0 as never_counted,
-             greatest(age(c.relfrozenxid), age(t.relfrozenxid))::bigint as xids,
-             greatest(mxid_age(c.relminmxid), mxid_age(t.relminmxid))::bigint as mxids,
+             case when c.relkind <> 'p' then greatest(age(c.relfrozenxid), age(t.relfrozenxid)) end::bigint as xids,
+             case when c.relkind <> 'p' then greatest(mxid_age(c.relminmxid), mxid_age(t.relminmxid)) end::bigint as mxids,
              coalesce(pg_stat_get_dead_tuples(c.oid), 0) as dead, coalesce(pg_stat_get_ins_since_vacuum(c.oid), 0) as inserted,
              coalesce(pg_stat_get_mod_since_analyze(c.oid), 0) as modified,
              greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid)) as vacuumed,

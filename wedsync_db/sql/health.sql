@@ -115,6 +115,7 @@ select 'receiver',
             when not heard.lately then pg_catalog.format('the receiver is %%s and last heard of its primary at %%s', w.status,
               pg_catalog.to_char(w.last_msg_receipt_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
             else pg_catalog.format('the receiver is %%s', w.status) end
+         || case when pg_catalog.pg_is_wal_replay_paused() then '; replay is paused' else '' end
          || coalesce('; the last commit it has is of ' || pg_catalog.to_char(
               pg_catalog.pg_last_xact_replay_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), ''),
        case when not archive.alone and (w.pid is null or not heard.lately) then 'degraded' end
@@ -261,7 +262,7 @@ select pg_catalog.format('%%I.%%I', j.nspname, j.relname),
        null
 from judged as j
 union all
-select '', 0, 'a replica has no counters of dead rows: ask its primary', 'not asked' where pg_catalog.pg_is_in_recovery()
+select '', null, 'a replica has no counters of dead rows: ask its primary', 'not asked' where pg_catalog.pg_is_in_recovery()
 order by 2 desc nulls last limit 10
 
 -- name: autovacuum
@@ -301,7 +302,7 @@ from (select pg_catalog.format('%%I.%%I', l.nspname, l.relname) as name,
       from known as l where l.rows > 10000 and l.live + l.dead < l.rows / 2) as k
 where not pg_catalog.pg_is_in_recovery() having pg_catalog.count(*) > 0
 union all
-select '', 0, 'a replica has no counters of dead rows: ask its primary', 'not asked' where pg_catalog.pg_is_in_recovery()
+select '', null, 'a replica has no counters of dead rows: ask its primary', 'not asked' where pg_catalog.pg_is_in_recovery()
 
 -- name: stale_statistics
 -- Nobody analyzed it ever, with rows in it; or a parent, which autovacuum never analyzes, not for a week. Where the counters
@@ -330,7 +331,7 @@ from (
 where not pg_catalog.pg_is_in_recovery()
 having not pg_catalog.pg_is_in_recovery()
 union all
-select '', 0, 'a replica has no counters of its own: ask its primary', 'not asked' where pg_catalog.pg_is_in_recovery()
+select '', null, 'a replica has no counters of its own: ask its primary', 'not asked' where pg_catalog.pg_is_in_recovery()
 
 -- name: invalid_index
 -- Left by an interrupted CONCURRENTLY: it costs every write and serves no query. One that is being built is none; a replica

@@ -17,8 +17,8 @@ with usual as materialized (
 ), known as (
   select c.oid, n.nspname, c.relname, c.relkind, c.relpages, c.reltoastrelid, greatest(c.reltuples, 0) as tuples,
          c.reltuples < 0 as never_counted, coalesce(t.relpages, 0) as toast_pages,
-         greatest(pg_catalog.age(c.relfrozenxid), pg_catalog.age(t.relfrozenxid))::bigint as xids,
-         greatest(pg_catalog.mxid_age(c.relminmxid), pg_catalog.mxid_age(t.relminmxid))::bigint as mxids,
+         case when c.relkind <> 'p' then greatest(pg_catalog.age(c.relfrozenxid), pg_catalog.age(t.relfrozenxid)) end::bigint as xids,
+         case when c.relkind <> 'p' then greatest(pg_catalog.mxid_age(c.relminmxid), pg_catalog.mxid_age(t.relminmxid)) end::bigint as mxids,
          coalesce(pg_catalog.pg_stat_get_dead_tuples(c.oid), 0) as dead,
          coalesce(pg_catalog.pg_stat_get_ins_since_vacuum(c.oid), 0) as inserted,
          coalesce(pg_catalog.pg_stat_get_mod_since_analyze(c.oid), 0) as modified,
