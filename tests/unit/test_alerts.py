@@ -49,6 +49,45 @@ def test_a_day_around_a_threshold_is_one_transition():
     assert [what for _, what, _ in told] == ["firing"]
 
 
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [(n, level) for n in THRESHOLDS for level in ("degraded", "unhealthy") if getattr(THRESHOLDS[n], level)],
+)
+def test_a_day_around_any_limit_is_one_transition(name, level):
+    """As one value trembles by a hundredth around each limit, after it was clearly beyond it."""
+    limit, chance = LIMITS[name], random.Random(20260603)
+    bound, sign = getattr(limit, level), 1 if limit.higher_is_worse else -1
+    trembling = [bound * (1 + sign * chance.gauss(0.002, 0.01)) for _ in range(24 * 60)]
+    beyond = [bound * (1 + sign * 0.03)] * (limit.for_seconds // 60 + 15)
+    good = [0.0 if limit.higher_is_worse else 1.0] * 5
+    crossings = sum((a > bound) != (b > bound) for a, b in itertools.pairwise(trembling))
+    told, _ = run(name, [*good, *beyond, *trembling])
+    assert crossings > 300
+    assert [(what, state.value) for minute, what, state in told if minute < 24 * 60] == [("firing", level)]
+    assert {what for _, what, _ in told} <= {"firing", "still firing"}
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        (n, level)
+        for n in THRESHOLDS
+        for level in ("degraded", "unhealthy")
+        if getattr(THRESHOLDS[n], level) is not None
+    ],
+)
+def test_each_limit_fires_on_its_series_and_clears(name, level):
+    """The series that drive the rules for Prometheus: good, then just beyond the limit, then good again."""
+    limit = LIMITS[name]
+    bound = getattr(limit, level)
+    good, bad = (0.0, bound * 1.02 + 1e-6) if limit.higher_is_worse else (1.0, bound * 0.98)
+    told, _ = run(name, [*[good] * 30, *[bad] * 90, *[good] * 120])
+    lasts = round(limit.for_seconds / 60 * 0.8)
+    assert [(minute, what, state.value) for minute, what, state in told] == [
+        (30 + lasts if lasts else 30, "firing", level), (125, "resolved", "healthy"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", [n for n, t in LIMITS.items() if n != REACHABLE])
 def test_each_rule_fires_and_clears_on_its_series(name):
     limit = LIMITS[name]

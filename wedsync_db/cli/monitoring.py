@@ -25,17 +25,23 @@ _LONGEST = timedelta(days=30)
 
 
 def metrics(arguments: argparse.Namespace, installation: Installation) -> Answer:
-    """Measure now and print it as OpenMetrics text, whose last line is `# EOF`; or print the alerting rules.
+    """Measure now and print it as OpenMetrics text, whose last line is `# EOF`; or what watches it.
+
+    That is the alerting rules, or the dashboard.
 
     A server that is gone is `pgops_up 0`, and 1 as exit code.
 
     Raises:
-        UsageError: no environment is named, and it is not the rules that are wanted.
+        UsageError: no environment is named, and it is something of one that is wanted.
     """
     if arguments.rules:
         return _rules(arguments, installation)
+    if arguments.dashboard:
+        from wedsync_db.monitor.dashboard import dashboard, dashboard_text
+
+        return Answer(dashboard_text(), dashboard())
     if arguments.environment is None:
-        raise UsageError("which environment?", hint="`wedsync-db metrics ENV`; only --rules goes without one.")
+        raise UsageError("which environment?", hint="`wedsync-db metrics ENV`; --rules and --dashboard go without one.")
     from wedsync_db.monitor.observed import UP
     from wedsync_db.monitor.openmetrics import openmetrics
 

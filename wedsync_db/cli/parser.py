@@ -70,6 +70,7 @@ def _looking(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         action="append",
         help="what to measure; may be repeated (default: fast)",
     )
+    metrics.add_argument("--dashboard", action="store_true", help="print a dashboard for Grafana instead")
     metrics.add_argument(
         "--rules", action="store_true", help="print the alerting rules for a Prometheus instead, by ENV's limits"
     )
@@ -118,6 +119,11 @@ def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     maintain.add_argument(
         "--budget", metavar="MINUTES", type=int, help="time for the work (default: the environment's own)"
     )
+    load = _verb(verbs, "load-test", "Does it hold so many users? In a database of its own beside the target.")
+    load.add_argument("scenario", metavar="SCENARIO", help="one of ours (users_1000, …), or the path of a file")
+    load.add_argument("--pool", metavar="N", type=int, help="connections (default: the scenario's own)")
+    load.add_argument("--repeats", metavar="N", type=int, help="runs (default: the scenario's own)")
+    load.add_argument("--seed", metavar="N", type=int, default=1, help="what is drawn comes from it (default: 1)")
     repair = _verb(verbs, "repair", "Bring back from a backup what a migration destroyed; what is newer stays.")
     repair.add_argument(
         "--from", dest="backup", metavar="BACKUP", required=True, help="a backup's name, made before it; or `newest`"
