@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-NAMES = ("apply", "dump", "drill", "lock_wait", "stall", "flow_overhead", "start_up", "row_security")
+NAMES = ("apply", "dump", "drill", "lock_wait", "stall", "flow_overhead", "start_up", "row_security", "pool")
 
 
 def main(names: list[str]) -> int:

@@ -77,6 +77,7 @@ LEFT = {
     "a temporary table": ("create temp table mine as select 1 as secret", "select to_regclass('pg_temp.mine')"),
     "a lock": ("select pg_advisory_lock(4711)", f"select count(*) from pg_locks where {MINE_LOCKED}"),
     "a cursor": ("declare mine cursor with hold for select 1", "select count(*) from pg_cursors"),
+    "a statement": ("prepare mine as select 'secret'", "select count(*) from pg_prepared_statements where from_sql"),
     "a listener": ("listen mine", "select count(*) from pg_listening_channels()"),
 }
 
@@ -135,6 +136,7 @@ def test_a_reset_is_whole_on_every_version(address, db):
         with pool.connection() as connection:
             connection.execute(sql.SQL("set session authorization {}").format(role))
             connection.execute("create temp table mine (id int); set statement_timeout = 0; set app.org = 'a'")
+            connection.execute("prepare secret as select 'of a tenant'")
             for _ in range(9):
                 connection.execute("select %s::int", [1])
             connection.row_factory = dict_row
@@ -142,10 +144,12 @@ def test_a_reset_is_whole_on_every_version(address, db):
             connection.read_only = None
             found = connection.execute(
                 "select current_user, session_user, current_setting('statement_timeout'), to_regclass('pg_temp.mine'), "
-                "coalesce(current_setting('app.org', true), ''), (select count(*) from pg_prepared_statements)"
+                "coalesce(current_setting('app.org', true), ''), "
+                "(select array_agg(statement) from pg_prepared_statements)"
             ).fetchone()
-            assert found == (address.user, address.user, "7s", None, "", 0)
-            for _ in range(9):
+            assert found == (address.user, address.user, "7s", None, "", ["select $1::int"]), "a driver's own may stay"
+        for _ in range(20):
+            with pool.connection() as connection:
                 assert connection.execute("select %s::int", [1]).fetchone() == (1,)
     db.execute(sql.SQL("drop role {}").format(role))
 

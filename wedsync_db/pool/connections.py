@@ -30,21 +30,22 @@ class ThroughPooler(psycopg.Connection[TupleRow]):
     wrong one. For the same reason there is no autocommit here.
     """
 
-    _ending: sql.Composed | None = None
+    _cleaning = b""
 
     def remember(self) -> None:
         """Note how the session is called, as cleaning takes that away, too; before anybody has it."""
-        status = self.info.parameter_status
         names = ("application_name", "client_encoding")
-        self._ending = sql.SQL(query("pool", "clean_up")).format(**{name: sql.Literal(status(name)) for name in names})
+        values = {name: sql.Literal(self.info.parameter_status(name)) for name in names}
+        keeping = sql.SQL(query("pool", "keep_names")).format(**values).as_string(self)
+        self._cleaning = f"{query('pool', 'clean_up')}; {keeping}".encode()
 
     def commit(self) -> None:
         """Commit, and leave nothing behind."""
-        self._end("commit")
+        self._end(b"commit")
 
     def rollback(self) -> None:
         """Roll back, and leave nothing behind: what was not part of the transaction goes, too."""
-        self._end("rollback")
+        self._end(b"rollback")
 
     @contextmanager
     def transaction(self, savepoint_name: str | None = None, force_rollback: bool = False) -> Iterator[Transaction]:
@@ -68,12 +69,9 @@ class ThroughPooler(psycopg.Connection[TupleRow]):
             raise psycopg.NotSupportedError("no autocommit behind a transaction pooler: use transactions")
         super().set_autocommit(value)
 
-    def _end(self, how: str) -> None:
-        if self.info.transaction_status is TransactionStatus.IDLE:
-            return
-        if self._ending is None:
-            raise AssertionError
-        self.execute(sql.SQL("{}; {}").format(sql.SQL("commit" if how == "commit" else "rollback"), self._ending))
+    def _end(self, how: bytes) -> None:
+        if self.info.transaction_status is not TransactionStatus.IDLE:
+            self.execute(how + b"; " + self._cleaning)
 
 
 def stands_behind_a_pooler(address: Address, application: str) -> bool:
@@ -125,8 +123,8 @@ def clean(connection: psycopg.Connection[TupleRow]) -> None:
     if connection.closed:
         return
     if not isinstance(connection, ThroughPooler):
-        connection.autocommit = True  # it cannot be said inside a transaction
-        connection.execute(query("pool", "discard_all"))
+        connection.autocommit = True  # or it would begin a transaction first
+        connection.execute(query("pool", "clean_up"), prepare=False)
         connection.autocommit = False
         connection.prepare_threshold = PREPARE_AFTER
     else:

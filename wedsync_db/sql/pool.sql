@@ -1,11 +1,6 @@
--- name: discard_all
--- Everything a session can leave behind, whichever version adds to it; a statement of its own, outside a transaction.
-discard all
-
 -- name: clean_up
--- The same by its parts, to follow COMMIT or ROLLBACK in one message: behind a transaction pooler only what is in the
--- same message surely reaches the same server session. Prepared statements are the pooler's and stay. RESET ALL takes
--- application_name and client_encoding away too, which the pooler would then believe to be the client's wish.
+-- Everything that DISCARD ALL takes away but plans and the statements that drivers prepared, which tell nobody anything
+-- and are worth keeping. Unlike DISCARD ALL it may follow COMMIT or ROLLBACK in one message.
 close all;
 set session authorization default;
 reset all;
@@ -13,6 +8,17 @@ unlisten *;
 select pg_catalog.pg_advisory_unlock_all();
 discard temp;
 discard sequences;
+do $$
+declare
+  statement name;
+begin
+  for statement in select s.name from pg_catalog.pg_prepared_statements as s where s.from_sql loop
+    execute pg_catalog.format('deallocate %I', statement);
+  end loop;
+end $$
+
+-- name: keep_names
+-- To follow clean_up behind a pooler: it would take what RESET ALL brings back for the client's own wish.
 set application_name = {application_name};
 set client_encoding = {client_encoding}
 
