@@ -129,6 +129,41 @@ def test_no_right_no_lock_no_time_and_no_table_each_have_their_word(address, db)
     assert db.execute("select pg_stat_get_vacuum_count('public.bloated'::regclass)").fetchall() == [(0,)]
 
 
+LARGE = """
+create table public.large (id int, filler text) with (autovacuum_enabled = off);
+insert into public.large select n, repeat('x', 1000) from generate_series(1, 20000) n;
+update public.large set id = -id
+"""
+SLOW = replace(SETTINGS, cost_delay_ms=100)  # minutes, if nobody stops it
+
+
+def test_a_table_that_takes_longer_than_the_night_is_ended_with_it(address, db):
+    db.execute(LARGE)
+    (done,) = worked(address, ("public.large", "vacuum"), settings=SLOW, budget=1)
+    assert done.outcome == "over_budget"
+    assert "no time was left" in done.detail
+
+
+def test_who_waits_for_a_vacuum_does_not_wait_for_long(address, db):
+    """Autovacuum gives way to a change of the table, and so does ours: behind a change that waits, everybody waits."""
+    db.execute(LARGE)
+    changed = []
+
+    def change():
+        at_it = "select exists (select from pg_stat_progress_vacuum where relid = 'public.large'::regclass)"
+        with session(address, "somebody", lock_timeout_ms=0) as other:
+            until(lambda: other.execute(at_it).fetchall()[0][0])
+            changed.append(other.info.backend_pid)
+            other.execute("alter table public.large add column note text")
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    (done,) = worked(address, ("public.large", "vacuum"), settings=SLOW)
+    thread.join()
+    assert done.outcome == "busy"
+    assert done.detail == f"it was ended for pid {changed[0]} (wedsync-db/somebody), who waited for its lock"
+
+
 @every_major
 def test_who_still_sees_the_dead_rows_is_named(address, db):
     with session(
@@ -162,17 +197,14 @@ def deployment(address, *, when):
 
 
 def test_a_deployment_stops_a_long_vacuum_and_all_that_comes_after(address, db):
-    db.execute("create table public.large (id int, filler text) with (autovacuum_enabled = off)")
-    db.execute("insert into public.large select n, repeat('x', 1000) from generate_series(1, 20000) n")
-    db.execute("update public.large set id = -id")
-    slow = replace(SETTINGS, cost_delay_ms=100)  # minutes, if nobody stops it
+    db.execute(LARGE)
     at_it = "select exists (select from pg_stat_progress_vacuum where relid = 'public.large'::regclass)"
     fractions = []
     with ExitStack() as stack:
         looking = stack.enter_context(session(address, "test"))
         stack.enter_context(deployment(address, when=lambda: fractions and looking.execute(at_it).fetchall()[0][0]))
         work = (("public.large", "vacuum"), ("public.large", "analyze"))
-        first, second = worked(address, *work, settings=slow, progress=fractions.append)
+        first, second = worked(address, *work, settings=SLOW, progress=fractions.append)
     assert (first.outcome, second.outcome) == ("yielded", "yielded")
     assert "wedsync-db/deployment" in first.detail
     assert all(0 <= fraction <= 1 for fraction in fractions)
@@ -247,7 +279,7 @@ def test_an_error_of_the_server_is_told_by_its_code_alone(error):
     from wedsync_db.maintain.work import failure
 
     class NobodyThere:
-        wanted_by, is_lost = None, False
+        wanted_by, is_lost, waiting = None, False, None
 
     outcome, detail = failure(error("a row's value"), NobodyThere())
     assert outcome == "failed"

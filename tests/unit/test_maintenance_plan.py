@@ -50,6 +50,14 @@ def test_a_short_piece_fits_where_a_long_one_did_not():
     assert left == {"long": "over_budget"}
 
 
+def test_freezing_is_begun_however_long_it_takes():
+    before = {("old", "freeze"): 10_000.0, ("older", "freeze"): 10_000.0}
+    one, other = Candidate("older", "freeze", 900, MB), Candidate("old", "freeze", 800, MB)
+    work, left = planned(one, other, Candidate("much", "vacuum", 9, MB), budget=60, before=before)
+    assert work == ["older"]
+    assert left == {"old": "over_budget", "much": "over_budget"}
+
+
 def test_what_nobody_timed_is_estimated_by_its_size():
     work, _ = plan([Candidate("t", "vacuum", 2, 500 * MB)], SETTINGS, budget_seconds=3600, took_before={})
     assert work[0].seconds == pytest.approx(15)

@@ -1,4 +1,4 @@
-"""Run a long statement, and end it within two seconds when a deployment wants the target."""
+"""Run a long statement, and end it when a deployment wants the target, or somebody waits for a lock of ours."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from wedsync_db.postgres.session import Address, session
 
 _POLL_SECONDS = 0.5
 _CANCEL_SECONDS = 5.0
+_PATIENCE_MS = 2_000
 
 
 class Watch:
     """Looks for deployments from a session of its own, while another one works.
 
     `wanted_by` is the deployment that announced itself; `is_lost` says that nobody could look any more, or that the
-    backend which holds the target for us does so no longer.
+    backend which holds the target for us does so no longer; `waiting` is who waited too long for the statement that was
+    run last: autovacuum gives way to whoever wants to change a table, VACUUM by hand does not.
     """
 
     def __init__(self, looking: psycopg.Connection, lock_pid: int | None = None) -> None:
@@ -31,6 +33,7 @@ class Watch:
         self._lock_pid = lock_pid
         self.wanted_by: Holder | None = None
         self.is_lost = False
+        self.waiting: str | None = None
 
     def require_nobody(self) -> None:
         """Look once.
@@ -52,14 +55,22 @@ class Watch:
 
     @contextmanager
     def cancelling(
-        self, working: psycopg.Connection, progress: Callable[[float], None] = lambda _: None
+        self,
+        working: psycopg.Connection,
+        progress: Callable[[float], None] = lambda _: None,
+        *,
+        patience_ms: int = _PATIENCE_MS,
     ) -> Iterator[None]:
         """While the block runs, cancel what `working` does as soon as a deployment is announced, or nobody can look.
 
-        `progress` gets how far a VACUUM or ANALYZE is, 0 to 1, from a thread of its own: it may take its time.
+        Args:
+            working: The session with the statement.
+            progress: Gets how far a VACUUM or ANALYZE is, 0 to 1, from a thread of its own: it may take its time.
+            patience_ms: How long somebody may wait for a lock that `working` holds; it is ended a little before.
         """
+        self.waiting = None
         ended, telling = threading.Event(), _Telling(progress)
-        thread = threading.Thread(target=self._until, args=(ended, working, telling), daemon=True)
+        thread = threading.Thread(target=self._until, args=(ended, working, telling, patience_ms), daemon=True)
         thread.start()
         try:
             yield
@@ -67,18 +78,25 @@ class Watch:
             ended.set()
             thread.join()
 
-    def _until(self, ended: threading.Event, working: psycopg.Connection, telling: _Telling) -> None:
+    def _until(self, ended: threading.Event, working: psycopg.Connection, telling: _Telling, patience_ms: int) -> None:
+        pid = working.info.backend_pid
         while not ended.wait(_POLL_SECONDS):
             try:
                 self.look()
                 if not self.wanted_by:
-                    self._tell(working.info.backend_pid, telling)
+                    self.waiting = self.waiting or self._who_waits(pid, patience_ms)
+                    self._tell(pid, telling)
             except psycopg.Error:
                 self.is_lost = True  # a deployment could not make itself heard: nothing goes on without that
-            if self.wanted_by or self.is_lost:
+            if self.wanted_by or self.is_lost or self.waiting:
                 # again with every turn: one that came before the statement had begun did nothing
                 with suppress(psycopg.Error):
                     working.cancel_safe(timeout=_CANCEL_SECONDS)
+
+    def _who_waits(self, pid: int, patience_ms: int) -> str | None:
+        early = max(0, patience_ms - round(2 * _POLL_SECONDS * 1000))  # the next look may come too late
+        row = self._looking.execute(query("maintenance", "who_waits"), {"pid": pid, "ms": early}).fetchone()
+        return row[0] if row else None
 
     def _tell(self, pid: int, telling: _Telling) -> None:
         row = self._looking.execute(query("maintenance", "progress"), {"pid": pid}).fetchone()

@@ -60,7 +60,11 @@ def plan(
     budget_seconds: float,
     took_before: Mapping[tuple[str, Action], float],
 ) -> tuple[tuple[Work, ...], tuple[LeftAlone, ...]]:
-    """The night's work in order, and what is left alone. A short piece may still fit where a long one did not."""
+    """The night's work in order, and what is left alone. A short piece may still fit where a long one did not.
+
+    Freezing is begun, however long it takes, while there is time at all: it cannot wait for ever, and what it did in
+    one night the next need not do again.
+    """
     work: list[Work] = []
     left: list[LeftAlone] = []
     spent = 0.0
@@ -69,7 +73,9 @@ def plan(
             left.append(LeftAlone(one.table, one.action, reason))
             continue
         seconds = _predicted(one, took_before)
-        if spent + seconds > budget_seconds:
+        if one.action == "freeze":
+            seconds = min(seconds, budget_seconds - spent)
+        if spent + seconds > budget_seconds or seconds <= 0 < spent:
             left.append(LeftAlone(one.table, one.action, "over_budget"))
             continue
         spent += seconds

@@ -183,7 +183,7 @@ def _carried_out(connection: psycopg.Connection, watch: Watch, what: str, statem
         with _unless_wanted(watch, connection):
             connection.execute(statement)
     except psycopg.Error as error:
-        if isinstance(error, psycopg.errors.QueryCanceled) and not (watch.wanted_by or watch.is_lost):
+        if isinstance(error, psycopg.errors.QueryCanceled) and not (watch.wanted_by or watch.is_lost or watch.waiting):
             return Kept(what, "over_budget", "the night was over before it had ended")
         return Kept(what, *failure(error, watch))
     except _WantedError:

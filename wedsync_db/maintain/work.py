@@ -22,6 +22,7 @@ _STATEMENTS: Mapping[Action, LiteralString] = {
     "vacuum": "vacuum (analyze) {}",
     "analyze": "analyze {}",
 }
+_LEAST_MS = 1000  # less would end what has hardly begun
 _LONGEST_DELAY_MS = 100.0  # PostgreSQL's own limit
 _LOST = "our lock on the target, or the session that looks for deployments, was lost"
 
@@ -57,7 +58,7 @@ def work_through(
         planned: The work, in order.
         settings: How long a lock is waited for, and how gently the server works.
         watch: Looks for deployments: when one is announced, this table and all after it are `yielded`.
-        budget_seconds: When this is used up no further table is begun.
+        budget_seconds: When this is used up no further table is begun, and the one at work is ended.
         timer: A clock in seconds.
         say: Gets a line for each table.
         progress: Gets the share of the whole that is done, 0 to 1.
@@ -68,7 +69,10 @@ def work_through(
         done = Done(one.table, one.action, "over_budget")
         if timer() < deadline:
             share = _share(progress, number, len(planned))
-            done = work_on(address, one.table, one.action, settings, watch, timer=timer, progress=share)
+            left = deadline - timer()
+            done = work_on(
+                address, one.table, one.action, settings, watch, budget_seconds=left, timer=timer, progress=share
+            )
         say(f"{done.action} {done.table}: {done.outcome}{f', {done.detail}' if done.detail else ''}")
         ended.append(done)
     progress(1.0)
@@ -82,10 +86,14 @@ def work_on(
     settings: MaintenanceSettings,
     watch: Watch,
     *,
+    budget_seconds: float,
     timer: Callable[[], float] = time.monotonic,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Done:
-    """Work on one table, in a session of its own; `table` is a name as the catalog quotes it."""
+    """Work on one table, in a session of its own; `table` is a name as the catalog quotes it.
+
+    What is ended when the budget is used up keeps what it did: pages that are frozen or free of dead rows stay so.
+    """
     began = timer()
     try:
         watch.look()
@@ -97,10 +105,10 @@ def work_on(
             address,
             "maintenance",
             lock_timeout_ms=settings.lock_timeout_ms,
-            statement_timeout_ms=0,
+            statement_timeout_ms=max(round(budget_seconds * 1000), _LEAST_MS),
             settings={"vacuum_cost_delay": str(min(settings.cost_delay_ms, _LONGEST_DELAY_MS))},
         ) as connection:
-            done = _counted(connection, table, action, watch, progress)
+            done = _counted(connection, table, action, settings, watch, progress)
     except WedsyncError as error:
         done = Done(table, action, "failed", detail=error.message)
     except psycopg.Error as error:
@@ -111,8 +119,8 @@ def work_on(
 
 def failure(error: psycopg.Error, watch: Watch) -> tuple[Outcome, str]:
     """What an error of the server means for maintenance, in a word and a line without the server's own text."""
-    if isinstance(error, psycopg.errors.QueryCanceled) and watch.wanted_by:
-        return "yielded", f"for {watch.wanted_by}"
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return _ended(watch)
     if watch.is_lost:
         return "failed", _LOST
     if isinstance(error, psycopg.errors.LockNotAvailable):
@@ -122,13 +130,29 @@ def failure(error: psycopg.Error, watch: Watch) -> tuple[Outcome, str]:
     return "failed", f"the server said SQLSTATE {error.sqlstate}" if error.sqlstate else "the session was lost"
 
 
+def _ended(watch: Watch) -> tuple[Outcome, str]:
+    """Why a statement was cancelled."""
+    if watch.wanted_by:
+        return "yielded", f"for {watch.wanted_by}"
+    if watch.is_lost:
+        return "failed", _LOST
+    if watch.waiting:
+        return "busy", f"it was ended for {watch.waiting}, who waited for its lock"
+    return "over_budget", "it was ended: no time was left, or somebody cancelled it"
+
+
 def named(text: LiteralString, name: str) -> sql.Composed:
     """A statement with a name in it that the catalog itself quoted."""
     return sql.SQL(text).format(sql.SQL(name))
 
 
 def _counted(
-    connection: psycopg.Connection, table: str, action: Action, watch: Watch, progress: Callable[[float], None]
+    connection: psycopg.Connection,
+    table: str,
+    action: Action,
+    settings: MaintenanceSettings,
+    watch: Watch,
+    progress: Callable[[float], None],
 ) -> Done:
     before = _counters(connection, table)
     if before is None:
@@ -138,7 +162,7 @@ def _counted(
         lambda said: warnings.append(said.sqlstate or "") if said.severity_nonlocalized == "WARNING" else None
     )
     try:
-        with watch.cancelling(connection, progress):
+        with watch.cancelling(connection, progress, patience_ms=settings.lock_timeout_ms):
             connection.execute(named(_STATEMENTS[action], table))
     except psycopg.Error as error:
         outcome, detail = failure(error, watch)

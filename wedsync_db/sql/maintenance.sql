@@ -117,6 +117,14 @@ union all
 select p.sample_blks_scanned::double precision / nullif(p.sample_blks_total, 0)
 from pg_catalog.pg_stat_progress_analyze as p where p.pid = %(pid)s
 
+-- name: who_waits
+-- Who has waited too long for a lock that this session holds; not for those that only wait for it to end, as CONCURRENTLY does.
+select pg_catalog.format('pid %%s (%%s)', l.pid, coalesce(nullif(a.application_name, ''), 'no application name'))
+from pg_catalog.pg_locks as l left join pg_catalog.pg_stat_activity as a on a.pid = l.pid
+where not l.granted and l.locktype <> 'virtualxid' and %(pid)s = any (pg_catalog.pg_blocking_pids(l.pid))
+  and l.waitstart < pg_catalog.clock_timestamp() - %(ms)s * interval '1 millisecond'
+order by l.waitstart limit 1
+
 -- name: xmin_holder
 -- Who keeps dead rows from going: the oldest of sessions, prepared transactions, slots and standbys.
 with held as (
