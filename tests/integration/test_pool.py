@@ -178,6 +178,34 @@ def test_what_fails_at_the_commit_is_told_and_leaves_nothing(way):
             assert row == ("", 0)
 
 
+def test_a_sequences_last_number_is_nobody_elses(way):
+    with open_pool(way, ONE) as pool:
+        with pool.connection() as connection:
+            connection.execute("insert into counted (value) values (1)")
+            assert connection.execute("select lastval()").fetchone() == (1,)
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState), pool.connection() as connection:
+            connection.execute("select lastval()")
+
+
+def test_what_runs_at_the_commit_still_knows_the_tenant(way, db):
+    """A deferred trigger: the context may not be cleaned away before COMMIT."""
+    db.execute(
+        "create table seen (who text); grant insert on seen to public; create function note() returns trigger language "
+        "plpgsql as $$ begin insert into seen values (current_user || current_setting('app.org')); return null; end $$;"
+        "create constraint trigger late after insert on counted deferrable initially deferred "
+        "for each row execute function note()"
+    )
+    tenant = f"tenant_{way.dbname}"
+    with open_pool(way, ONE) as pool:
+        with pool.transaction(role=tenant, settings={"app.org": "-a"}) as connection:
+            connection.execute("insert into counted (value) values (1)")
+        with pool.connection() as connection:
+            connection.execute("set app.org = '-b'; insert into counted (value) values (2)")
+    assert db.execute("select array_agg(who order by who) from seen").fetchone() == (
+        sorted([f"{tenant}-a", f"{way.user}-b"]),
+    )
+
+
 def test_a_caught_error_does_not_pass_for_a_commit(way):
     with open_pool(way, ONE) as pool:
         with pytest.raises(psycopg.errors.InFailedSqlTransaction), pool.connection() as connection:
