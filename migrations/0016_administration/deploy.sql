@@ -18,11 +18,17 @@ comment on function ops.counted_since() is 'since when the counters of this data
 
 -- Text of statements may hold what nobody should read. pg_stat_statements puts $1 for most values, but keeps what utility
 -- statements say, ALTER ROLE … PASSWORD for one; pg_stat_activity keeps everything.
+-- An apostrophe in a name or a comment begins no text, nor does one behind a backslash in E'…' end it; what stands between
+-- dollars may hold both, so that everything from there on is left out.
 create function ops.redacted(statement text) returns text
   language sql immutable strict parallel safe set search_path = pg_catalog, pg_temp
   as $$
-    select left(regexp_replace(regexp_replace(statement, '''([^'']|'''')*(''|$)', '''…''', 'g'),
-                               '\$([A-Za-z_]*)\$.*?(\$\1\$|$)', '$…$', 'g'), 2000)
+    select left(string_agg(case when m.piece[1] is null then m.piece[2] when m.piece[1] ~ '^"' then m.piece[1]
+                                when m.piece[1] ~ '^[-/]' then '/*…*/' when m.piece[1] ~ '^\$' then '$…$'
+                                else '''…''' end, '' order by m.place), 2000)
+    from regexp_matches(left(statement, 10000),
+      '("(?:[^"]|"")*(?:"|$)|--[^\n]*|/\*(?:[^*]|\*+[^*/])*(?:\*+/|\**$)|\m[eE]''(?:\\.|''''|[^''\\])*(?:''|\\?$)|'
+      '''(?:[^'']|'''')*(?:''|$)|\$(?:[A-Za-z_]\w*)?\$.*)|([^"''eE/$-]+|.)', 'g') with ordinality as m (piece, place)
   $$;
 comment on function ops.redacted(text) is 'a statement without what stands in quotes, cut at 2000 characters';
 

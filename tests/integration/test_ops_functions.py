@@ -8,9 +8,11 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from tests.support.majors import MAJORS
 from tests.support.schema import owned_schema
+from wedsync_db.postgres.cluster import scratch
 
 FAULTS = """
 create table public.plain (id int primary key, value text, at timestamptz);
@@ -149,6 +151,12 @@ def test_without_pg_stat_statements_it_says_what_runs_now_and_shows_no_value(db)
     [
         ("alter role r password 'it''s me'", "alter role r password '…'"),
         ("select $1, 'x' from t", "select $1, '…' from t"),
+        (r"alter role r password E'it\'s me' valid until 'x'", "alter role r password '…' valid until '…'"),
+        (r"comment on table t is 'C:\'; select 'secret'", "comment on table t is '…'; select '…'"),
+        ("""select "it's", 'secret'""", """select "it's", '…'"""),
+        ("-- it's\nselect 'secret', a-b/c", "/*…*/\nselect '…', a-b/c"),
+        ("/* it's ** */ select 'secret' /* cut", "/*…*/ select '…' /*…*/"),
+        ("do $$ it's $$; select 'secret'", "do $…$"),
         ("select 'cut off here", "select '…'"),
         ("do $body$ 'x' $body$", "do $…$"),
         ("select 1", "select 1"),
@@ -156,6 +164,53 @@ def test_without_pg_stat_statements_it_says_what_runs_now_and_shows_no_value(db)
 )
 def test_what_stands_in_quotes_is_not_shown(db, statement, kept):
     assert db.execute("select ops.redacted(%s)", [statement]).fetchone()[0] == kept
+
+
+@pytest.fixture(scope="module")
+def counting():
+    """The schema on Debian's 15, whose contrib is there, with pg_stat_statements preloaded."""
+    with scratch(15, settings={"shared_preload_libraries": "pg_stat_statements"}) as cluster:
+        with owned_schema(cluster) as connection:
+            yield connection
+
+
+@pytest.mark.majors
+@pytest.mark.skipif(15 not in MAJORS, reason="PostgreSQL 15 with contrib is not here")
+@pytest.mark.parametrize("schema", ["public", "Odd 'place"])
+def test_with_pg_stat_statements_it_says_what_took_longest_and_shows_no_value(counting, schema):
+    db, home = counting, sql.Identifier(schema)
+    db.execute(sql.SQL("create schema if not exists {}").format(home))
+    db.execute(sql.SQL("grant usage on schema {} to public").format(home))
+    db.execute(sql.SQL("create extension pg_stat_statements schema {}").format(home))
+    try:
+        db.execute(sql.SQL("select {}.pg_stat_statements_reset()").format(home))
+        db.execute("select pg_sleep(0.05), 'hush-1' as slow")
+        db.execute("create role counted password 'hush-2'")
+        db.execute("drop role counted")
+        found = rows(db, "get_slow_queries(1000)")
+        assert {row["source"] for row in found} == {"pg_stat_statements"}
+        slow = next(row for row in found if "pg_sleep" in (row["query"] or ""))
+        assert (slow["calls"], slow["mean_exec_ms"] >= 50) == (1, True)
+        assert slow["counted_since"] is not None
+        assert "create role counted password '…'" in {row["query"] for row in found}
+        assert "hush" not in str(found)
+        assert slow["queryid"] in [row["queryid"] for row in rows(db, "get_slow_queries(1000, 50)")]
+        assert rows(db, "get_slow_queries(100, 0, 100000)") == []
+        stats = {row["metric"]: row["value"] for row in rows(db, "get_performance_stats()")}
+        assert stats["statements_available"] == 1
+    finally:
+        db.execute("drop extension pg_stat_statements")
+
+
+@pytest.mark.majors
+@pytest.mark.skipif(15 not in MAJORS, reason="PostgreSQL 15 with contrib is not here")
+def test_statements_out_of_the_owners_reach_are_those_that_run_now(counting):
+    db = counting
+    db.execute("create schema closed; create extension pg_stat_statements schema closed")
+    try:
+        assert {row["source"] for row in rows(db, "get_slow_queries(100)")} <= {"pg_stat_activity"}
+    finally:
+        db.execute("drop schema closed cascade")
 
 
 def test_sizes_are_exact_and_partitions_count_with_their_root(db):
