@@ -17,6 +17,7 @@ from wedsync_db.maintain.giving_way import _Telling, watching
 from wedsync_db.maintain.plan import Work, plan
 from wedsync_db.maintain.work import work_through
 from wedsync_db.postgres.locks import announce, target_lock
+from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import session
 from wedsync_db.settings import MaintenanceSettings
 
@@ -93,6 +94,20 @@ def test_what_needs_work_is_what_the_administration_says(address, db):
     assert ages["public.bloated"].action == "freeze"
     done = worked(address, ('public."Odd name"', "analyze"), ("public.parted", "analyze"), ("public.bloated", "freeze"))
     assert [one.outcome for one in done] == ["done"] * 3
+
+
+def test_the_most_dead_rows_that_autovacuum_waits_for_count_from_18_on(address, db):
+    """With 1,000,000 rows it would wait for 200,050; the table's own limit says 500."""
+    db.execute(
+        "create table public.huge (id int) with (autovacuum_enabled = off, autovacuum_vacuum_max_threshold = 500)"
+    )
+    db.execute("insert into public.huge select generate_series(1, 20000); analyze public.huge")
+    db.execute("delete from public.huge where id <= 1600; update pg_class set reltuples = 1e6 where relname = 'huge'")
+    counted(db, "public.huge")
+    assert found(db)["public.huge"].action == "vacuum"
+    assert found(db)["public.huge"].priority == pytest.approx(3.2)
+    debts = db.execute(query("health", "autovacuum"), {}).fetchall()
+    assert ("public.huge", pytest.approx(3.2)) in [row[:2] for row in debts]
 
 
 def test_a_table_that_is_written_or_worked_on_is_left_alone(address, db):
@@ -175,6 +190,21 @@ def test_who_still_sees_the_dead_rows_is_named(address, db):
         (done,) = worked(address, ("public.bloated", "vacuum"))
         assert done.outcome == "blocked_by_xmin"
         assert f"pid {old.info.backend_pid} (wedsync-db/forgotten" in done.detail
+
+
+@every_major
+def test_a_prepared_transaction_that_still_sees_them_is_named_too(address, db):
+    """It has no session, and survives restarts: nobody finds it by looking for who is connected."""
+    db.execute(
+        "create table public.other (id int); begin; insert into public.other values (1); prepare transaction 'old'"
+    )
+    try:
+        db.execute(BLOATED)
+        counted(db)
+        (done,) = worked(address, ("public.bloated", "vacuum"))
+    finally:
+        db.execute("rollback prepared 'old'")
+    assert (done.outcome, done.detail) == ("blocked_by_xmin", "dead rows are still seen by prepared transaction 'old'")
 
 
 @contextmanager

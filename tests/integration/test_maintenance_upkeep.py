@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from psycopg.errors import QueryCanceled
 
 from tests.support.majors import every_major
 from tests.support.schema import owned_schema
@@ -52,6 +54,23 @@ def test_leftovers_are_dropped_and_what_somebody_else_left_is_only_reported(addr
         "invalid index public.t_value_idx_ccold1": "done",
     }
     assert indexes(db) == {"t_pkey", "t_by_hand"}
+
+
+@every_major
+def test_what_a_cancelled_rebuild_really_leaves_is_dropped(address, db):
+    """Cancelled while it waits for a writer it leaves the new index, while it waits for a reader the old one."""
+    db.execute("create table t (id int primary key, value text); create index t_value on t (value)")
+    left = []
+    for others in ("insert into t values (1, 'x')", "select * from t"):
+        with session(address, "other", autocommit=False) as other:
+            other.execute(others.encode())
+            with session(address, "rebuild", statement_timeout_ms=500) as rebuild, pytest.raises(QueryCanceled):
+                rebuild.execute("reindex index concurrently t_value")
+        left += indexes(db) - {"t_pkey", "t_value", *left}
+    assert [re.sub(r"\d+$", "", name) for name in left] == ["t_value_ccnew", "t_value_ccold"]
+    with watching(address) as watch:
+        assert set(words(clean_leftovers(address, watch, budget_seconds=60)).values()) == {"done"}
+    assert indexes(db) == {"t_pkey", "t_value"}
 
 
 @every_major
