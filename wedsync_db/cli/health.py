@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +31,7 @@ def health(arguments: argparse.Namespace, installation: Installation) -> Answer:
         environment = installation.environment(arguments.environment)
         facts = backup_facts(installation, environment.name)
         with installation.target(environment.name) as address:
-            found, tree = _looked(address, environment, facts)
+            found, tree = _looked(address, environment, facts, installation.environ)
     except WedsyncError as error:
         name = arguments.environment
         return Answer(unknown_text(name, error), unknown_json(name, error), EXIT_CODES[State.UNKNOWN])
@@ -40,13 +40,16 @@ def health(arguments: argparse.Namespace, installation: Installation) -> Answer:
 
 
 def _looked(
-    address: Address, environment: Environment, facts: BackupFacts
+    address: Address, environment: Environment, facts: BackupFacts, environ: Mapping[str, str]
 ) -> tuple[Sequence[Checked], Sequence[Sequence[Any]]]:
     """The checks, and who waits for whom where somebody does: nothing where the server does not say."""
+    from wedsync_db.monitor.beside import beside
     from wedsync_db.monitor.health import blocking_tree, look
+    from wedsync_db.monitor.judge import worst
     from wedsync_db.report.health import is_blocked
 
     found = look(address, environment.health, now=lambda: datetime.now(UTC), backups=facts)
+    found = worst((*found, *beside(environment, environ).found))
     if is_blocked(found):
         with suppress(psycopg.Error, Unreachable):
             return found, blocking_tree(address)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -60,12 +59,11 @@ def _measured(
 ) -> tuple[Mapping[Metric, float | None], Sequence[str]]:
     """Every series of these tiers, with what health observes where that is due each minute; and what is not known."""
     from wedsync_db.cli.health import backup_facts
+    from wedsync_db.monitor.beside import beside
     from wedsync_db.monitor.collect import collect
     from wedsync_db.monitor.health import look
     from wedsync_db.monitor.observed import UP, observed
     from wedsync_db.monitor.openmetrics import about
-    from wedsync_db.monitor.pooler import judged, look_at_pooler
-    from wedsync_db.monitor.thresholds import limits
 
     values: dict[Metric, float | None] = {}
     problems: list[str] = []
@@ -73,11 +71,10 @@ def _measured(
         if "fast" in tiers:
             facts = backup_facts(installation, environment.name)
             found = look(address, environment.health, now=_now, backups=facts)
-            if pooler := look_at_pooler(environment, os.environ):
-                found = (*found, *judged(pooler, limits(environment.health)))
-                values |= pooler.values
-                problems += pooler.problems
             values |= observed(found, _now())
+            more = beside(environment, installation.environ, address if values[UP] else None)
+            values |= {**more.values, **observed(more.found, _now())}
+            problems += more.problems
         for tier in tiers if values.get(UP) != 0 else ():
             sample = collect(address, tier, clock=_now)
             values |= {**sample.values, **about(sample)}

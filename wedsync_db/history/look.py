@@ -17,8 +17,10 @@ from wedsync_db.history.best_effort import said
 from wedsync_db.history.store import open_history
 from wedsync_db.installation import Installation
 from wedsync_db.monitor.alerts import Notice
+from wedsync_db.monitor.beside import beside
 from wedsync_db.monitor.collect import collect
 from wedsync_db.monitor.health import BackupFacts, Counters, look
+from wedsync_db.monitor.judge import worst
 from wedsync_db.monitor.metrics import Metric, Sample, Tier
 from wedsync_db.monitor.states import Checked, State, overall
 from wedsync_db.monitor.thresholds import limits
@@ -79,7 +81,9 @@ def look_at(
         before = _try(lambda: store and samples.newest(store, environment.name, "fast", now), details)
         fresh = _fresh(address, store, environment.name, clock, details)
         earlier = counters_of(before, now) if before else None
-        found = look(address, environment.health, now=clock, backups=backups, before=earlier)
+        more = beside(environment, installation.environ, address if fresh else None)
+        fresh = tuple(map(more.added_to, fresh))
+        found = worst((*look(address, environment.health, now=clock, backups=backups, before=earlier), *more.found))
         remembered = _alerted(store, environment, found, clock(), tell, details)
         kept = _kept(store, environment.name, fresh, installation, clock(), details)
     problems = () if remembered and kept else (NOT_KEPT,) if remembered else (NO_MEMORY,)

@@ -23,7 +23,7 @@ Said = Literal["answered", "denied", "unreachable", "no pgbouncer"]
 Rows = tuple[Mapping[str, str], ...]
 CONSOLE = "pgbouncer"  # the database that is none
 _CONNECT_SECONDS = 2
-_BUDGET_SECONDS = 2.0
+_BUDGET_SECONDS = 1.0
 _DENIED = re.compile(r"not allowed|authentication failed|no such user|no password|not permitted", re.IGNORECASE)
 
 
@@ -37,7 +37,7 @@ class Answers:
 
 
 def ask(address: Address, questions: Iterable[str], budget_seconds: float = _BUDGET_SECONDS) -> Answers:
-    """SHOW each of these. Never raises, and never waits longer than the connection's two seconds and the budget."""
+    """SHOW each of these. Never raises, and never waits longer than two seconds to connect, and the budget."""
     if address.password:
         register_secret(address.password)
     console = replace(address, dbname=CONSOLE)
