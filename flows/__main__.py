@@ -27,6 +27,7 @@ _MODULES = {
     "health": "wedsync_db.cli.health",
     **dict.fromkeys(("metrics", "silence"), "wedsync_db.cli.monitoring"),
     "schema": "wedsync_db.cli.schema",
+    "report": "wedsync_db.cli.reporting",
     "deploy": "flows.local_runs",
     "demo": "flows.demonstration",
     "up": "wedsync_db.cli.serving",

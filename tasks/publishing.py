@@ -14,7 +14,12 @@ from collections.abc import Callable
 from typing import cast
 from uuid import UUID
 
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.context import FlowRunContext, TaskRunContext
@@ -34,6 +39,12 @@ def publish(key: str, markdown: str, description: str) -> None:
     if _in_run():
         page = fitted(markdown)
         _patiently(lambda: create_markdown_artifact(markdown=page, key=_slug(key), description=description))
+
+
+def publish_link(key: str, address: str, description: str) -> None:
+    """Show a link in the run's artifacts. Best effort."""
+    if _in_run():
+        _patiently(lambda: create_link_artifact(link=address, key=_slug(key), description=description))
 
 
 def publish_for(flow_run_id: UUID, key: str, markdown: str, description: str) -> None:

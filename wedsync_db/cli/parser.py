@@ -81,6 +81,9 @@ def _looking(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     silence.add_argument(
         "--subject", metavar="PATTERN", default="*", help="only about this table, slot or session (default: all)"
     )
+    report = _verb(verbs, "report", "The daily report as one page: how it is, what changed, what needs somebody.")
+    report.add_argument("--days", metavar="N", type=int, default=7, help="how many days the pictures show (default 7)")
+    report.add_argument("--output", metavar="FILE", help="write the page there (default: below the state folder)")
     lint = _verb(verbs, "lint", "Hazards in migration files, with the safe rewrite.", env=False)
     lint.add_argument("folder", metavar="DIR", nargs="?", default="migrations")
     rehearse = _verb(

@@ -172,7 +172,7 @@ def _sizes(connection: psycopg.Connection, environment: str, until: datetime) ->
     name, begin = column(_SIZE), until - timedelta(days=_SIZE_DAYS)
     days = frame(connection, environment, "sizes", begin, until, step="day", statistic="last")
     if name in days and days[name].notna().sum() > 1:
-        ends = (days.index + pd.Timedelta(days=1)).map(lambda at: min(at, pd.Timestamp(until)))
+        ends = [min(at + timedelta(days=1), until) for at in pd.DatetimeIndex(days.index).to_pydatetime()]
         return pd.Series(days[name].to_numpy(), index=pd.DatetimeIndex(ends))
     raw = raw_frame(connection, environment, "sizes", {"database_size"}, begin, until + timedelta(microseconds=1))
     return raw[series(_SIZE)] if series(_SIZE) in raw else pd.Series(dtype="float64")
@@ -187,7 +187,7 @@ def _nights(nights: Sequence[Sequence[Any]], work: Sequence[Sequence[Any]]) -> t
     done: dict[datetime, dict[tuple[str, str], tuple[int, float]]] = {}
     for at, action, outcome, count, seconds in work:
         done.setdefault(at, {})[action, outcome] = (count, seconds)
-    return tuple(NightSeen(*_utc(row), done.get(row[0], {})) for row in nights)
+    return tuple(NightSeen(*_utc([*row, done.get(row[0], {})])) for row in nights)
 
 
 def _utc(row: Sequence[Any]) -> list[Any]:

@@ -26,6 +26,27 @@ _WRITERS = frozenset({"ExclusiveLock", "ShareRowExclusiveLock", "ShareLock"})
 
 def deployment_html(outcome: Outcome) -> str:
     """The whole page as text, escaped and without secrets."""
+    return (
+        templates()
+        .get_template("deployment.html")
+        .render(
+            outcome=outcome,
+            headline=headline(outcome),
+            line=outcome_line(outcome),
+            steps=next_steps(outcome),
+            proof=outcome.proof,
+            plan=outcome.proof.plan,
+            backup=outcome.proof.backup.manifest,
+            rehearsal=outcome.proof.rehearsal,
+            held=_held(outcome.proof.rehearsal),
+            deployment=outcome.deployment,
+            approval=approval_line(outcome.proof.approval) if outcome.proof.approval else "",
+        )
+    )
+
+
+def templates() -> Environment:
+    """The templates of all pages: what is put into them is escaped, and without secrets."""
     pages = Environment(
         loader=PackageLoader("wedsync_db.report"),
         autoescape=True,
@@ -37,27 +58,24 @@ def deployment_html(outcome: Outcome) -> str:
     pages.filters.update(
         duration=duration, size=size, sql=_sql, time=_time, waits=_waits, counted=counted, coded=_coded
     )
-    return pages.get_template("deployment.html").render(
-        outcome=outcome,
-        headline=headline(outcome),
-        line=outcome_line(outcome),
-        steps=next_steps(outcome),
-        proof=outcome.proof,
-        plan=outcome.proof.plan,
-        backup=outcome.proof.backup.manifest,
-        rehearsal=outcome.proof.rehearsal,
-        held=_held(outcome.proof.rehearsal),
-        deployment=outcome.deployment,
-        approval=approval_line(outcome.proof.approval) if outcome.proof.approval else "",
-    )
+    return pages
 
 
 def write_report(outcome: Outcome, folder: Path) -> Path:
     """Write the page to `<folder>/<environment>/<deployment>.html`, readable by its owner only, and return the path."""
     path = folder / outcome.environment / f"{outcome.deployment.id}.html"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return write_page(deployment_html(outcome), path)
+
+
+def write_page(text: str, path: Path) -> Path:
+    """Write a page at once, readable by its owner only, and return the path.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     partial = path.with_suffix(".partial")
-    page = deployment_html(outcome).encode("utf-8", errors="backslashreplace")  # a path may be no text
+    page = text.encode("utf-8", errors="backslashreplace")  # a path may be no text
     try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(page)

@@ -1,0 +1,326 @@
+"""Pictures as SVG, by matplotlib: without pyplot's global state, the same bytes each time.
+
+Colours are placeholders that `wedsync_db.report.daily.svg` turns into variables of the page. Everything is drawn twice:
+wide, and narrow for a telephone, where a wide picture would be shrunk until nobody can read it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from wedsync_db.report.daily.axis import tick_text, ticks, time_ticks
+from wedsync_db.report.daily.chart import Chart, Layer, Limit, Picture, Ranking
+from wedsync_db.report.daily.svg import placeholder, refined
+from wedsync_db.report.daily.words import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DPI = 72  # of an SVG: a point is a unit of its viewBox
+_WIDE, _NARROW = (1000, 270), (380, 250)
+_FONT = 12.5
+_TOP, _BOTTOM, _RIGHT = 22, 26, 10
+_LEFT_WIDE, _LEFT_NARROW = 74, 62
+_ROW = 26
+_SHORTEST = timedelta(minutes=5)  # an axis of no length cannot be drawn
+_LEAST_GAP_SHARE = 0.002  # of the axis; a narrower gap would not be seen
+_SETTINGS: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the layout is the same on every machine
+    "font.size": _FONT,
+    "axes.unicode_minus": False,
+    "text.parse_math": False,  # a name may have two dollars
+    "path.simplify": True,
+    "path.simplify_threshold": 0.5,
+}
+
+
+def pictures(picture: Picture) -> tuple[str, str]:
+    """The picture wide and narrow, as two SVG elements; two empty texts where there is nothing to draw."""
+    if picture.is_empty:
+        return "", ""
+    return _svg(picture, narrow=False), _svg(picture, narrow=True)
+
+
+def _svg(picture: Picture, *, narrow: bool) -> str:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    name = f"{picture.key}-{'narrow' if narrow else 'wide'}"
+    width, height = _size(picture, narrow=narrow)
+    out = io.StringIO()
+    settings: Any = {**_SETTINGS, "svg.hashsalt": name}
+    with mpl.rc_context(settings):
+        figure_ = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+        if isinstance(picture, Ranking):
+            _draw_ranking(figure_, picture, width, height, narrow=narrow)
+        else:
+            begin = min(picture.since, picture.until - _SHORTEST)
+            _draw_chart(figure_, replace(picture, since=begin), width, height, narrow=narrow)
+        figure_.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return refined(out.getvalue(), name, picture.title, described(picture))
+
+
+def described(picture: Picture) -> str:
+    """What somebody learns who cannot see it."""
+    if isinstance(picture, Ranking):
+        said = [f"{bar.label}: {figure(bar.value, picture.unit)}" for bar in picture.bars]
+    else:
+        said = [f"{layer.label}: {_range(layer, picture)}" for layer in picture.layers]
+    return " ".join([picture.says, *(f"{one}." for one in said), *picture.notes])
+
+
+def _range(layer: Layer, chart: Chart) -> str:
+    known = [value for value in layer.values if value is not None]
+    return f"{figure(min(known), chart.unit)} to {figure(max(known), chart.unit)}" if known else "not known"
+
+
+def _size(picture: Picture, *, narrow: bool) -> tuple[int, int]:
+    if isinstance(picture, Ranking):
+        rows = len(picture.bars)
+        return (_NARROW[0], 2 * _ROW * rows + _TOP) if narrow else (_WIDE[0], _ROW * rows + _TOP + 6)
+    return _NARROW if narrow else _WIDE
+
+
+def _axes(drawn: Figure, width: int, height: int, left: int, bottom: int = _BOTTOM, top: int = _TOP) -> Axes:
+    place = (left / width, bottom / height, (width - left - _RIGHT) / width, (height - top - bottom) / height)
+    axes = drawn.add_axes(place)
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(placeholder("line"))
+    axes.tick_params(length=0, labelcolor=placeholder("soft"), labelsize=_FONT)
+    return axes
+
+
+def _draw_chart(drawn: Figure, chart: Chart, width: int, height: int, *, narrow: bool) -> None:
+    axes = _axes(drawn, width, height, _LEFT_NARROW if narrow else _LEFT_WIDE)
+    axes.set_xlim(_days(chart.since), _days(chart.until))
+    _gaps(axes, chart, narrow=narrow)
+    highest = _layers(axes, chart)
+    _band(axes, chart)
+    if chart.band:
+        highest = max(highest, *chart.band.highest)
+    _limits(axes, chart.limits, chart)
+    _scale(axes, chart, max([highest, *(one.value for one in chart.limits)]))
+    _marks(axes, chart, width)
+    _time_axis(axes, chart, narrow=narrow)
+
+
+def _layers(axes: Axes, chart: Chart) -> float:
+    """Draw what was measured; gives the highest value."""
+    at = [_days(one) for one in chart.times]
+    below, highest = [0.0] * len(at), 0.0
+    for layer in chart.layers:
+        draw = {"line": _line, "area": _area, "bars": _bars, "points": _points}[layer.kind]
+        draw(axes, at, layer, below, chart)
+        if layer.kind in ("area", "bars"):
+            below = [low + (value or 0.0) for low, value in zip(below, layer.values, strict=True)]
+            highest = max([highest, *below])
+        else:
+            highest = max([highest, *(value for value in layer.values if value is not None)])
+    return highest
+
+
+def _line(axes: Axes, at: Sequence[float], layer: Layer, _below: Sequence[float], _chart: Chart) -> None:
+    style: Any = (0, tuple(map(float, layer.look.split()))) if layer.look else "solid"
+    axes.plot(at, _known(layer.values), color=placeholder(layer.colour), linewidth=1.7, linestyle=style)
+    _alone(axes, at, layer.values, layer)
+
+
+def _alone(axes: Axes, at: Sequence[float], values: Sequence[float | None], layer: Layer) -> None:
+    """A point with nothing before or after it makes no line, and would not be seen."""
+    padded = [None, *values, None]
+    single = [n for n, value in enumerate(values) if value is not None and padded[n] is None and padded[n + 2] is None]
+    if single:
+        heights = [float(values[n] or 0.0) for n in single]
+        axes.plot([at[n] for n in single], heights, "o", color=placeholder(layer.colour), markersize=3.5)
+
+
+def _area(axes: Axes, at: Sequence[float], layer: Layer, below: Sequence[float], _chart: Chart) -> None:
+    top = [None if value is None else low + value for low, value in zip(below, layer.values, strict=True)]
+    colour = placeholder(layer.colour)
+    axes.fill_between(
+        at,
+        list(below),
+        _known(top),
+        where=[value is not None for value in top],
+        color=colour,
+        alpha=0.55,
+        linewidth=0,
+    )
+    axes.plot(at, _known(top), color=colour, linewidth=1.1)
+    _alone(axes, at, top, layer)
+
+
+def _bars(axes: Axes, at: Sequence[float], layer: Layer, below: Sequence[float], chart: Chart) -> None:
+    heights = [value or 0.0 for value in layer.values]
+    axes.bar(at, heights, width=chart.bar_days, bottom=list(below), color=placeholder(layer.colour), alpha=0.85)
+
+
+def _points(axes: Axes, at: Sequence[float], layer: Layer, _below: Sequence[float], _chart: Chart) -> None:
+    colour = placeholder(layer.colour)
+    known = [(x, value) for x, value in zip(at, layer.values, strict=True) if value is not None]
+    axes.plot(
+        [x for x, _ in known],
+        [value for _, value in known],
+        layer.look,
+        color=colour,
+        markersize=8,
+        markeredgewidth=2,
+        linestyle="none",
+        clip_on=False,
+    )
+
+
+def _band(axes: Axes, chart: Chart) -> None:
+    if not chart.band:
+        return
+    at, colour = [_days(one) for one in chart.band.times], placeholder("c1")
+    axes.fill_between(at, chart.band.lowest, chart.band.highest, color=colour, alpha=0.22, linewidth=0)
+    axes.plot(at, chart.band.likely, color=colour, linewidth=1.5, linestyle=(0, (5.0, 3.0)))
+
+
+def _limits(axes: Axes, limits: Iterable[Limit], chart: Chart) -> None:
+    for limit in limits:
+        colour = placeholder(limit.colour)
+        axes.axhline(limit.value, color=colour, linewidth=1.2, linestyle=(0, (2.0, 2.0)))
+        axes.annotate(
+            f"{limit.label}: {figure(limit.value, chart.unit)}",
+            (1, limit.value),
+            xycoords=("axes fraction", "data"),
+            xytext=(-3, 3),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            color=colour,
+            fontsize=_FONT - 1,
+        )
+
+
+def _gaps(axes: Axes, chart: Chart, *, narrow: bool) -> None:
+    """Grey where nothing is known, with the words where they fit."""
+    whole = (chart.until - chart.since).total_seconds()
+    for gap in chart.gaps:
+        share = (gap.until - gap.since).total_seconds() / whole
+        if share < _LEAST_GAP_SHARE:
+            continue
+        axes.axvspan(_days(gap.since), _days(gap.until), color=placeholder("gap"), linewidth=0, zorder=0.5)
+        if share > (0.2 if narrow else 0.075):
+            middle = _days(gap.since + (gap.until - gap.since) / 2)
+            axes.annotate(
+                "no data", (middle, 0.5), xycoords=("data", "axes fraction"), ha="center", color=placeholder("soft")
+            )
+
+
+def _marks(axes: Axes, chart: Chart, width: int) -> None:
+    """A line for each deployment with its number on top, and for each restart."""
+    for at in chart.restarts:
+        axes.axvline(_days(at), color=placeholder("soft"), linewidth=1, linestyle=(0, (1.0, 2.0)))
+        _on_top(axes, at, "↻", "soft")
+    free = chart.since - timedelta(days=999)
+    least = (chart.until - chart.since) * 30 / width
+    for mark in chart.marks:
+        if not chart.since <= mark.at <= chart.until:
+            continue
+        colour = "ink" if mark.outcome in ("done", "running", "reverted") else "bad"
+        axes.axvline(_days(mark.at), color=placeholder(colour), linewidth=1, alpha=0.55, zorder=1.5)
+        if mark.at - free >= least:  # of several at one time the first has its number, and the page lists all
+            _on_top(axes, mark.at, f"D{mark.number}" if colour == "ink" else f"D{mark.number}!", colour)
+            free = mark.at
+
+
+def _on_top(axes: Axes, at: datetime, text: str, colour: str) -> None:
+    axes.annotate(
+        text,
+        (_days(at), 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 7),
+        textcoords="offset points",
+        ha="center",
+        color=placeholder(colour),
+        fontsize=_FONT - 1,
+    )
+
+
+def _scale(axes: Axes, chart: Chart, highest: float) -> None:
+    """From zero to a little above the highest; a ratio to its end, from where it says something."""
+    if chart.unit == "ratio":
+        known = [v for layer in chart.layers for v in layer.values if v is not None]
+        lowest = min([*known, *(one.value for one in chart.limits)])
+        axes.set_ylim(max(0.0, lowest - 0.05 - (1 - lowest) * 0.2), 1.005)
+    else:
+        axes.set_ylim(0, highest * 1.12 or 1.0)
+    places = ticks(*axes.get_ylim(), chart.unit)
+    axes.set_yticks(places)
+    axes.set_yticklabels([tick_text(value, chart.unit) for value in places])
+    axes.grid(visible=True, axis="y", color=placeholder("line"), linewidth=0.8)
+
+
+def _time_axis(axes: Axes, chart: Chart, *, narrow: bool) -> None:
+    places = list(time_ticks(chart.since, chart.until, 4 if narrow else 9))
+    axes.set_xticks([_days(at) for at, _ in places])
+    axes.set_xticklabels([text for _, text in places])
+
+
+def _draw_ranking(drawn: Figure, ranking: Ranking, width: int, height: int, *, narrow: bool) -> None:
+    """Bars beside their names; on a telephone below them."""
+    left = 8 if narrow else 330
+    axes = _axes(drawn, width, height, left, bottom=4, top=14)
+    places = list(range(len(ranking.bars)))[::-1]
+    values = [bar.value for bar in ranking.bars]
+    longest = max([*values, ranking.limit or 0.0]) or 1.0
+    axes.set_xlim(0, longest * (1.45 if narrow else 1.2))
+    axes.set_ylim(-0.7, len(places) - 0.4)
+    axes.barh(
+        [p - (0.22 if narrow else 0) for p in places],
+        values,
+        height=0.4 if narrow else 0.6,
+        color=placeholder("c1"),
+        alpha=0.85,
+    )
+    axes.set_xticks([])
+    axes.set_yticks([] if narrow else places)
+    if not narrow:
+        axes.set_yticklabels([_short(bar.label, 44) for bar in ranking.bars])
+    for place, bar in zip(places, ranking.bars, strict=True):
+        said = f"{figure(bar.value, ranking.unit)}{f', {bar.more}' if bar.more else ''}"
+        _bar_words(axes, place, bar.label, said, bar.value, narrow=narrow)
+    if ranking.limit is not None:
+        axes.axvline(ranking.limit, color=placeholder("warn"), linewidth=1.5, linestyle=(0, (2.0, 2.0)), zorder=1.5)
+
+
+def _bar_words(axes: Axes, place: float, label: str, value: str, end: float, *, narrow: bool) -> None:
+    beside: Callable[..., Any] = axes.annotate
+    low = place - 0.22 if narrow else place
+    beside(
+        value, (end, low), xytext=(6, 0), textcoords="offset points", va="center", color=placeholder("ink")
+    )  # fmt: skip
+    if narrow:
+        beside(
+            _short(label, 46),
+            (0, place + 0.22),
+            xytext=(0, 0),
+            textcoords="offset points",
+            va="center",
+            color=placeholder("soft"),
+        )
+
+
+def _short(text: str, most: int) -> str:
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= most else f"{one_line[: most - 1]}…"
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [float("nan") if value is None else value for value in values]
+
+
+def _days(at: datetime) -> float:
+    return at.timestamp() / 86_400

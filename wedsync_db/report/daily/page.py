@@ -1,0 +1,151 @@
+"""The daily report as one HTML page: no script, nothing from outside; every text in it escaped and without secrets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from wedsync_db.history.daily import Known
+from wedsync_db.history.deployments import Deployed
+from wedsync_db.monitor.thresholds import Threshold
+from wedsync_db.report.daily.by_day import backups_chart, dead_rows, nights_chart, size_chart
+from wedsync_db.report.daily.chart import Chart, Layer, Picture, Ranking
+from wedsync_db.report.daily.draw import pictures
+from wedsync_db.report.daily.over_time import of_samples
+from wedsync_db.report.daily.runbook import FILE, sections
+from wedsync_db.report.daily.statements import statements_ranking
+from wedsync_db.report.daily.summary import summary
+from wedsync_db.report.daily.top import Now, Summary
+from wedsync_db.report.daily.words import figure
+from wedsync_db.report.html import templates
+
+_MOST_FINDINGS = 50
+_MARKERS = {
+    "o": '<circle cx="13" cy="6" r="4.5" fill="{c}"/>',
+    "s": '<rect x="9" y="2" width="8" height="8" fill="{c}"/>',
+    "D": '<path d="M13 1 18 6 13 11 8 6z" fill="{c}"/>',
+    "x": '<path d="M9 2 17 10M17 2 9 10" stroke="{c}" stroke-width="2"/>',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A line of the legend."""
+
+    label: str
+    swatch: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture with all that belongs to it. The first row of `figures` is the table's head."""
+
+    picture: Picture
+    wide: Markup
+    narrow: Markup
+    keys: tuple[Key, ...]
+    figures: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where a deployment's run and report are; empty where they cannot be linked."""
+
+    run: str
+    report: str
+
+
+def charts(known: Known, now: Now, limits: Mapping[str, Threshold]) -> tuple[Picture, ...]:
+    """Every picture of the page, in its order, as plain values."""
+    over_time = {chart.key: chart for chart in of_samples(known, dict(limits))}
+    first = ("connections", "transactions", "cache-hit")
+    return (
+        *(over_time.pop(key) for key in first),
+        statements_ranking(known),
+        *over_time.values(),
+        size_chart(known, now.free_bytes),
+        dead_rows(known),
+        nights_chart(known),
+        backups_chart(known),
+    )
+
+
+def daily_html(known: Known, now: Now, limits: Mapping[str, Threshold], *, runbook: str, folder: Path) -> str:
+    """The whole page. `runbook` is the text of docs/runbooks/health.md, `folder` where the page will be."""
+    top = summary(known, now, limits)
+    return templates().get_template("daily.html").render(
+        known=known,
+        summary=top,
+        days=round((known.until - known.since) / timedelta(days=1)),
+        shown=[shown(picture) for picture in charts(known, now, limits)],
+        links=[_links(one, folder) for one in known.deployments],
+        told=[one for one in reversed(known.told) if one.at > known.until - timedelta(days=1)],
+        findings=[one for one in known.findings if one.still][:_MOST_FINDINGS],
+        runbook=sections(runbook, _wanted(top)),
+        file=FILE,
+    )  # fmt: skip
+
+
+def _wanted(top: Summary) -> frozenset[str]:
+    return frozenset(one.runbook for one in top.attention if one.runbook)
+
+
+def shown(picture: Picture) -> Shown:
+    """Draw a picture, with its legend and its figures."""
+    wide, narrow = pictures(picture)
+    # made by us of escaped parts: see svg.refined
+    return Shown(picture, Markup(wide), Markup(narrow), tuple(_keys(picture)), figures(picture))  # noqa: S704
+
+
+def _keys(picture: Picture) -> list[Key]:
+    if picture.is_empty:
+        return []
+    if isinstance(picture, Ranking):
+        return [Key(picture.limit_label, _swatch(Layer("", "warn", (), look="2 2")))] if picture.limit_label else []
+    keys = [Key(layer.label, _swatch(layer)) for layer in picture.layers]
+    if picture.band:
+        keys.append(Key("forecast, and where it lies with 90 %", _swatch(Layer("", "c1", (), "area"))))
+    return keys if len(keys) > 1 or picture.band else []
+
+
+def _swatch(layer: Layer) -> Markup:
+    colour = f"var(--{layer.colour})"
+    if layer.kind == "points":
+        inside = _MARKERS[layer.look].format(c=colour)
+    elif layer.kind == "line":
+        dashes = f' stroke-dasharray="{layer.look}"' if layer.look else ""
+        inside = f'<path d="M1 6H25" stroke="{colour}" stroke-width="2.5"{dashes}/>'
+    else:
+        inside = f'<rect x="1" y="1" width="24" height="10" fill="{colour}" opacity=".6"/>'
+    return Markup(f'<svg viewBox="0 0 26 12" aria-hidden="true">{inside}</svg>')  # noqa: S704 nothing in it is from outside
+
+
+def figures(picture: Picture) -> tuple[tuple[str, ...], ...]:
+    """What a picture shows, in numbers; empty where it shows nothing."""
+    if picture.is_empty:
+        return ()
+    if isinstance(picture, Ranking):
+        return (("", "value", ""), *((bar.label, figure(bar.value, picture.unit), bar.more) for bar in picture.bars))
+    return (("", "lowest", "average", "highest", "newest"), *(_row(layer, picture) for layer in picture.layers))
+
+
+def _row(layer: Layer, chart: Chart) -> tuple[str, ...]:
+    known = [value for value in layer.values if value is not None]
+    values = (min(known), sum(known) / len(known), max(known), known[-1]) if known else (None,) * 4
+    return (layer.label, *(figure(value, chart.unit) for value in values))
+
+
+def _links(deployed: Deployed, folder: Path) -> Links:
+    run = deployed.run_url or ""
+    if not run.startswith(("http://", "https://")):
+        run = ""
+    report = Path(deployed.report_path) if deployed.report_path else None
+    if report is None or not report.is_file():
+        return Links(run, "")
+    return Links(run, quote(os.path.relpath(report, folder)))
