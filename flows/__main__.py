@@ -29,6 +29,7 @@ _MODULES = {
     "schema": "wedsync_db.cli.schema",
     "report": "wedsync_db.cli.reporting",
     "deploy": "flows.local_runs",
+    "load-test": "wedsync_db.cli.loading",
     "demo": "flows.demonstration",
     "up": "wedsync_db.cli.serving",
     "automations": "wedsync_db.cli.automations",
@@ -59,7 +60,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _verb(name: str) -> Callable[[argparse.Namespace, Installation], Answer]:
     function: Callable[[argparse.Namespace, Installation], Answer] = getattr(
-        importlib.import_module(_MODULES[name]), name
+        importlib.import_module(_MODULES[name]), name.replace("-", "_")
     )
     return function
 

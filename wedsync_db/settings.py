@@ -93,6 +93,7 @@ class Environment:
     role: str | None = None  # SET ROLE after login: who owns what migrations create
     migrations: Path = Path("migrations")
     allow_data_copy: bool = False
+    load_test: bool = False  # its server may be loaded until it hurts
     atomic: Literal["deployment", "migration"] = "deployment"
     require_tls: bool = False
     require_exact_revert: bool = True  # False: an inexact revert is only warned of, and a later failure needs a person
@@ -173,6 +174,7 @@ _ENVIRONMENT: Mapping[str, values.Reader] = {
     "url_env": values.variable_name,
     "role": values.database_name,
     "allow_data_copy": values.flag,
+    "load_test": values.flag,
     "atomic": values.one_of("deployment", "migration"),
     "require_tls": values.flag,
     "require_exact_revert": values.flag,

@@ -10,6 +10,7 @@ begin
   if not exists (select from pg_catalog.pg_roles where rolname = 'wedsync_deployer') then
     create role wedsync_deployer login nosuperuser createrole bypassrls;
   end if;
+  alter role wedsync_deployer createdb;  -- load tests run in a database of their own beside the environment's
   -- the guard must see old transactions of others, and who they are
   grant pg_read_all_data, pg_read_all_stats to wedsync_deployer;
 end

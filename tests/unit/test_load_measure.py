@@ -1,0 +1,135 @@
+"""What a run came to, from made-up arrivals."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from wedsync_db.load.criteria import Criterion, read_criteria
+from wedsync_db.load.engine import Measured
+from wedsync_db.load.measure import doubts, value_of
+from wedsync_db.load.run import KillSwitch, judged, run_line
+from wedsync_db.load.scenario import Scenario
+from wedsync_db.load.schedule import Phase, Schedule
+from wedsync_db.load.scripts import Script
+from wedsync_db.load.verdict import Verdict
+from wedsync_db.load.worker import Progress
+
+SCRIPTS = (Script("read", 1, "select 1;", {}), Script("write", 1, "select 2;", {}))
+PHASES = (Phase("warm-up", 10, 10, 10, measured=False), Phase("steady", 10, 10, 10))
+CRITERIA = read_criteria(
+    {"response_ms": ["p(95)<50"], "errors": ["rate<0.01"], "dropped": ["count==0"]},
+    scripts=("read", "write"),
+    phases=("steady",),
+)
+SCENARIO = Scenario("s", "S", "", "", "", SCRIPTS, PHASES, CRITERIA, users=10, tenants=2, pool=2, repeats=2)
+
+
+def measured(**changes):
+    """200 arrivals, ten a second, each answered in 10 ms after none of waiting; the first half is warming up."""
+    many = 200
+    due = np.arange(many) / 10
+    script = np.arange(many) % 2
+    given = {
+        "waited": np.zeros(many, dtype=np.int64),
+        "service": np.full(many, 10_000, dtype=np.int64),
+        "late": np.ones(many, dtype=np.bool_),
+        "code": np.zeros(many, dtype=np.int16),
+        "errors": (),
+        "leaks": 0,
+        "cpu_seconds": 1.0,
+        "seconds": 21.0,
+        "processes": 2,
+        "share": 1.0,
+        "heartbeats": np.full(100, 100, dtype=np.int64),
+        **changes,
+    }
+    return Measured(SCENARIO, Schedule(due, script.astype(np.int16), np.zeros(many, dtype=np.int32)), **given)
+
+
+def at(places, value, many=200, kind=np.int64, fill=0):
+    made = np.full(many, fill, dtype=kind)
+    made[places] = value
+    return made
+
+
+def test_only_what_is_measured_counts():
+    run = measured(service=at(slice(0, 100), 900_000, fill=10_000))
+    assert value_of(Criterion("response_ms", "p", "<", 50, 99), run) == pytest.approx(10, rel=0.005)
+    assert value_of(Criterion("response_ms", "avg", "<", 50), run) == pytest.approx(10, rel=0.005)
+
+
+def test_waiting_for_the_pool_is_part_of_the_response_and_not_of_the_service():
+    run = measured(waited=at(slice(150, 200), 400_000), late=at(slice(0, 150), True, kind=np.bool_))
+    assert value_of(Criterion("response_ms", "p", "<", 50, 95), run) == pytest.approx(410, rel=0.005)
+    assert value_of(Criterion("service_ms", "p", "<", 50, 95), run) == pytest.approx(10, rel=0.005)
+    assert value_of(Criterion("queue_ms", "p", "<", 50, 95), run) == pytest.approx(400, rel=0.005)
+
+
+def test_the_generator_s_own_lateness_is_nobody_s_queue():
+    run = measured(waited=np.full(200, 400_000))
+    assert value_of(Criterion("queue_ms", "p", "<", 50, 95), run) == 0
+
+
+def test_what_was_never_answered_counts_with_what_it_waited():
+    code = at(slice(190, 200), -1, kind=np.int16)
+    run = measured(code=code, waited=at(slice(190, 200), -1), service=at(slice(190, 200), -1, fill=10_000))
+    assert value_of(Criterion("response_ms", "p", "<", 50, 99), run) > 1000
+    assert value_of(Criterion("dropped", "count", "==", 0), run) == 10
+    assert value_of(Criterion("achieved", "ratio", ">", 0.98), run) == pytest.approx(0.9)
+
+
+def test_errors_are_counted_and_do_not_flatter_the_times():
+    quick = at(slice(100, 150), 10, fill=30_000)
+    run = measured(code=at(slice(100, 150), 1, kind=np.int16), service=quick, errors=("57014",))
+    assert value_of(Criterion("errors", "rate", "<", 0.1), run) == pytest.approx(0.5)
+    assert value_of(Criterion("response_ms", "p", "<", 50, 5), run) == pytest.approx(30, rel=0.005)
+    assert run_line(run) == "150 answered of 200, errors 50 × 57014"
+
+
+def test_by_script_and_by_phase():
+    run = measured(service=np.where(np.arange(200) % 2, 80_000, 5_000))
+    assert value_of(Criterion("response_ms", "p", "<", 50, 95, script="write"), run) == pytest.approx(80, rel=0.005)
+    assert value_of(Criterion("response_ms", "p", "<", 50, 95, "steady", "read"), run) == pytest.approx(5, rel=0.005)
+
+
+def test_how_busy_the_pool_was():
+    assert value_of(Criterion("pool_util", "avg", "<", 0.8), measured()) == pytest.approx(100 * 0.01 / (2 * 10))
+
+
+def test_nothing_measured_is_no_value_and_no_verdict():
+    run = measured(code=np.full(200, 1, dtype=np.int16), errors=("08006",))
+    assert value_of(Criterion("service_ms", "p", "<", 50, 95), run) is None
+    assert judged(SCENARIO, [run, run]).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"waited": np.full(200, 8_000)}, "the generator was 8.0 ms late"),
+        ({"heartbeats": np.full(100, 20_000)}, "woken 20.0 ms late"),
+        ({"cpu_seconds": 40.0}, "used 95% of its cores"),
+        ({"share": 0.2}, "200 arrivals instead of 40"),
+    ],
+)
+def test_a_run_that_says_nothing_about_the_database_is_invalid(changes, said):
+    run = measured(**changes)
+    assert [said in one for one in doubts(run, CRITERIA)] == [True]
+    assert judged(SCENARIO, [measured(), run]).verdict is Verdict.INVALID
+
+
+def test_a_good_run_has_no_doubts_and_passes():
+    assert doubts(measured(), CRITERIA) == ()
+    runs = [measured(), measured(service=np.full(200, 10_500))]
+    assert judged(SCENARIO, runs).verdict is Verdict.PASS
+    slow = [measured(service=np.full(200, 70_000)), measured(service=np.full(200, 71_000))]
+    assert judged(replace(SCENARIO), slow).verdict is Verdict.FAIL
+
+
+def test_ten_bad_seconds_pull_the_switch_and_a_good_one_between_lets_it_go():
+    switch = KillSwitch()
+    bad = [Progress(100 * n, 100 * n, 10 * n, 1.0) for n in range(1, 10)]
+    assert not any(switch.is_pulled(one) for one in bad)
+    assert not switch.is_pulled(Progress(1000, 1000, 90, 1.0))
+    worse = [Progress(1000 + 100 * n, 1000 + 100 * n, 90 + 10 * n, 1.0) for n in range(1, 11)]
+    assert [switch.is_pulled(one) for one in worse] == [False] * 9 + [True]

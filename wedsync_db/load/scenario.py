@@ -1,0 +1,218 @@
+"""Scenario files: who does what, how often, for how long, and what is asked of the database; checked as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from wedsync_db import setting_values as values
+from wedsync_db.errors import UsageError
+from wedsync_db.load.criteria import Criterion, read_criteria
+from wedsync_db.load.schedule import Phase
+from wedsync_db.load.scripts import Draw, Script, check_script
+from wedsync_db.toml_tables import known_keys, read_document, read_table, table_of
+
+SHIPPED = Path(__file__).with_name("scenarios")
+_HIGHEST = 100_000  # users, arrivals a second: what nobody means
+_TOP: Mapping[str, values.Reader] = {
+    "title": values.text,
+    "description": values.text,
+    "fill": values.text,
+    "prelude": values.text,
+    "think_seconds": values.number(),
+    "tenants": values.whole(1, _HIGHEST),
+    "users": values.whole(1, _HIGHEST),
+    "pool": values.whole(1, 1000),
+    "repeats": values.whole(1, 10),
+    "statement_timeout_ms": values.whole(1, 600_000),
+    "max_backlog_seconds": values.number(),
+}
+_PHASE: Mapping[str, values.Reader] = {
+    "name": values.text,
+    "seconds": values.number(),
+    "users": values.number(zero=True),
+    "users_at_end": values.number(zero=True),
+    "rate": values.number(zero=True),
+    "rate_at_end": values.number(zero=True),
+    "measured": values.flag,
+}
+_SCRIPT: Mapping[str, values.Reader] = {
+    "share": values.number(),
+    "file": values.text,
+    "tenant_column": values.whole(0, 100),
+}
+_DRAW: Mapping[str, values.Reader] = {
+    "least": values.whole(0, 1 << 31),
+    "most": values.whole(0, 1 << 31),
+    "shape": values.one_of("even", "few"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A load test. `users` are drawn from, each working for one of `tenants`; they share `pool` connections.
+
+    `fill` makes the rows, in a new database whose migrations have run; the settings load.tenants and load.users tell it
+    how many. `prelude` runs before each script, in its transaction: it says who is signed in. What cannot be begun
+    within `max_backlog_seconds` of when it was due is dropped, and counts as such.
+    """
+
+    name: str
+    title: str
+    description: str
+    fill: str
+    prelude: str
+    scripts: tuple[Script, ...]
+    phases: tuple[Phase, ...]
+    criteria: tuple[Criterion, ...]
+    users: int
+    tenants: int
+    pool: int
+    think_seconds: float = 5.0
+    repeats: int = 5
+    statement_timeout_ms: int = 10_000
+    max_backlog_seconds: float = 10.0
+
+    @property
+    def seconds(self) -> float:
+        """How long one run of it takes."""
+        return sum(phase.seconds for phase in self.phases)
+
+    def with_pool(self, pool: int) -> Scenario:
+        """The same with another number of connections."""
+        return replace(self, pool=pool)
+
+
+def shipped() -> Mapping[str, Path]:
+    """The scenarios that come with the program, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
+
+
+def find_scenario(name: str) -> Path:
+    """The file of a scenario: one of ours by name, or any by its path.
+
+    Raises:
+        UsageError: there is none.
+    """
+    known = shipped()
+    path = known.get(name) or Path(name)
+    if not path.is_file():
+        raise UsageError(
+            f"there is no scenario {name}{values.suggestion(name, known)}",
+            hint=f"Known are {', '.join(known)}; or give the path of a file.",
+        )
+    return path
+
+
+def read_scenario(path: Path) -> Scenario:
+    """A scenario, checked: nothing in it is found wrong later.
+
+    Raises:
+        UsageError: one line with the file, the key and what is wrong with it.
+    """
+    document, where = read_document(path), path.name
+    parts = {"scripts", "phases", "thresholds"}
+    known_keys(document, _TOP.keys() | parts, where)
+    top = read_table({key: value for key, value in document.items() if key not in parts}, _TOP, where)
+    for key in ("title", "users", "tenants", "pool"):
+        if key not in top:
+            raise UsageError(f"{where}: {key} is missing")
+    fill, prelude = (_text(path, top.pop(key), f"{where}: {key}") if key in top else "" for key in ("fill", "prelude"))
+    think = float(top.get("think_seconds", Scenario.__dataclass_fields__["think_seconds"].default))
+    scripts = tuple(_scripts(path, document.get("scripts", {}), prelude))
+    phases = tuple(_phase(raw, think, f"{where}: phases[{n}]") for n, raw in enumerate(_list(document, where)))
+    _once([phase.name for phase in phases], f"{where}: phases")
+    if not any(phase.measured and phase.arrivals for phase in phases):
+        raise UsageError(f"{where}: no phase is measured", hint="Without arrivals in one there is nothing to judge.")
+    criteria = read_criteria(
+        _thresholds(document.get("thresholds", {}), f"{where}: thresholds"),
+        scripts={script.name for script in scripts},
+        phases={phase.name for phase in phases if phase.measured},
+    )
+    if not criteria:
+        raise UsageError(f"{where}: thresholds asks for nothing", hint='"response_ms" = ["p(95)<50"], for one.')
+    return Scenario(
+        name=path.stem,
+        fill=fill,
+        prelude=prelude,
+        scripts=scripts,
+        phases=phases,
+        criteria=criteria,
+        **{"description": "", **top},
+    )
+
+
+def _scripts(path: Path, raw: object, prelude: str) -> Sequence[Script]:
+    where = f"{path.name}: scripts"
+    table = table_of(raw, where)
+    if not table:
+        raise UsageError(f"{where} is empty", hint="[scripts.dashboard] with share and file, for one.")
+    found = [_script(path, name, one, f"{where}.{name}") for name, one in table.items()]
+    for script in found:
+        check_script(script, prelude)
+    return found
+
+
+def _script(path: Path, name: str, raw: object, where: str) -> Script:
+    table = table_of(raw, where)
+    known_keys(table, {*_SCRIPT, "draw"}, where)
+    given = read_table({key: value for key, value in table.items() if key != "draw"}, _SCRIPT, where)
+    for key in ("share", "file"):
+        if key not in given:
+            raise UsageError(f"{where}: {key} is missing")
+    draws = table_of(table.get("draw", {}), f"{where}.draw")
+    drawn = {one: _draw(values_of, f"{where}.draw.{one}") for one, values_of in draws.items()}
+    text = _text(path, given["file"], f"{where}.file")
+    return Script(name, given["share"], text, drawn, given.get("tenant_column"))
+
+
+def _draw(raw: object, where: str) -> Draw:
+    given = read_table(raw, _DRAW, where)
+    if not {"least", "most"} <= given.keys() or given["least"] > given["most"]:
+        raise UsageError(f"{where} needs least and most, the smaller one first")
+    return Draw(**given)
+
+
+def _phase(raw: object, think: float, where: str) -> Phase:
+    given = read_table(raw, _PHASE, where)
+    by_users = "users" in given
+    if not {"name", "seconds"} <= given.keys() or by_users == ("rate" in given):
+        raise UsageError(f"{where} needs name, seconds, and either users or rate")
+    per_user = 1 / think if by_users else 1.0
+    begin = given["users" if by_users else "rate"]
+    end = given.get("users_at_end" if by_users else "rate_at_end", begin)
+    if begin * per_user > _HIGHEST or end * per_user > _HIGHEST:
+        raise UsageError(f"{where}: more than {_HIGHEST:,} arrivals a second")
+    return Phase(given["name"], given["seconds"], begin * per_user, end * per_user, given.get("measured", True))
+
+
+def _list(document: Mapping[str, Any], where: str) -> Sequence[object]:
+    phases = document.get("phases", [])
+    if not isinstance(phases, list) or not phases:
+        raise UsageError(f"{where}: phases is missing", hint="[[phases]] with name, seconds and users.")
+    return phases
+
+
+def _thresholds(raw: object, where: str) -> Mapping[str, Sequence[str]]:
+    read = values.listed(values.text)
+    found = {}
+    for key, given in table_of(raw, where).items():
+        try:
+            found[key] = read(given)
+        except ValueError as error:
+            raise UsageError(f"{where}.{key} {error}") from None
+    return found  # type: ignore[return-value]  # a reader of a list of texts returns one
+
+
+def _once(names: Sequence[str], where: str) -> None:
+    if len(set(names)) < len(names):
+        raise UsageError(f"{where}: a name comes twice", hint=f"They are {', '.join(names)}.")
+
+
+def _text(path: Path, file: str, where: str) -> str:
+    try:
+        return (path.parent / file).read_text(encoding="utf-8").strip().rstrip(";") + ";"
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"{where}: {file} cannot be read", hint=f"It is looked for in {path.parent}") from None
