@@ -164,7 +164,7 @@ def test_there_are_enough_of_them():
 
 @pytest.mark.parametrize("fault", FAULTS)
 @every_major
-def test_no_row_of_a_damaged_backup_is_restored(backups, targets, major, fault, home):
+def test_no_row_of_a_damaged_backup_is_restored(backups, targets, major, fault, home, record_property):
     target = targets(major)
     for kind, backup in backups.items():
         check_files(backup)
@@ -175,6 +175,7 @@ def test_no_row_of_a_damaged_backup_is_restored(backups, targets, major, fault, 
     with session(target, "test") as connection:
         assert connection.execute("select count(*) from pg_class where relname in ('t', 'u')").fetchone() == (0,)
         assert connection.execute("select count(*) from pg_largeobject_metadata").fetchone() == (0,)
+    record_property("damaged backups", {"caught before the first row was loaded": len(backups)})
 
 
 def test_a_damaged_backup_makes_no_new_database(backups, cluster, db, address):
