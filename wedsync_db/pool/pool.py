@@ -34,7 +34,8 @@ SETTINGS = MappingProxyType({"statement_timeout": "30s", "lock_timeout": "2s"})
 LATE_SECONDS = 30.0
 _RECONNECT_SECONDS = 10.0  # tries to connect wait longer each time: so a server that is back is used within ten seconds
 _NONE: Mapping[str, str] = MappingProxyType({})
-_HINT = "Give connections back sooner, look for who keeps one (the log wedsync_db.pool), or for what makes queries slow"
+_ALL_OUT = "Give them back sooner: look for who keeps one (the log wedsync_db.pool), or for what makes queries slow"
+_NOT_ALL_OUT = "No more could be opened in time: the log psycopg.pool says what the server answered"
 
 
 @contextmanager
@@ -188,7 +189,8 @@ class Pool:
         elif isinstance(error, PoolClosed):
             why = "it is closed"
         out = self._ledger.usage().borrowed
-        return Unreachable(f"pool {self.tier.name}: {why}; {out} of {self.tier.size} are borrowed", hint=_HINT)
+        hint = _ALL_OUT if out >= self.tier.size else _NOT_ALL_OUT
+        return Unreachable(f"pool {self.tier.name}: {why}; {out} of {self.tier.size} are borrowed", hint=hint)
 
     def _check(self, connection: Connection) -> None:
         try:
