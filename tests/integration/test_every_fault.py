@@ -24,7 +24,7 @@ from wedsync_db.errors import Unreachable
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.maintain.findings import find
 from wedsync_db.monitor import health
-from wedsync_db.monitor.health import BackupFacts, counters, look
+from wedsync_db.monitor.health import BackupFacts, blocking_tree, counters, look
 from wedsync_db.monitor.judge import RUNBOOK
 from wedsync_db.monitor.pooler import CHECKS as POOLER
 from wedsync_db.monitor.states import EXIT_CODES, State, overall
@@ -158,6 +158,7 @@ def test_a_role_without_rights_says_what_it_cannot_know(sick):
     unknown = {one.name: one.evidence[0] for one in found if one.state is UNKNOWN}
     assert unknown.keys() >= {*SESSIONS, "disk_free", "sequence", "table_bloat"}
     assert "grant pg_read_all_stats" in unknown["blocked"]
+    assert blocking_tree(as_watcher)[1][4] == "state not shown"
     by_name = {one.name: one.state for one in found}
     assert by_name["connections"] is DEGRADED, "everybody may count sessions"
     assert by_name["archiver"] is DEGRADED, "by the counters"

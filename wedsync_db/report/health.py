@@ -94,8 +94,8 @@ def _limits(one: Checked) -> str:
 
 def _branch(row: Sequence[Any]) -> str:
     depth, pid, user, application, state, waited, mode, thing = row
+    name = f"{application or 'no application name'}, user {user}, {state}" if pid else "see pg_prepared_xacts"
     who = f"pid {pid}" if pid else "a prepared transaction"
-    name = f"{application or 'no application name'}, user {user}, {state}" if pid else state
     waits = f" waits {duration(waited)} for {mode} on {thing}" if waited is not None else ""
     return f"  {'   ' * depth}{'└ ' if depth else ''}{who} ({name}){waits}"
 

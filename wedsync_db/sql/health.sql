@@ -84,7 +84,8 @@ select pg_catalog.format('pid %%s', r.holder), extract(epoch from pg_catalog.clo
        pg_catalog.format('%%s for %%s', case r.blocked when 1 then '1 session waits' else r.blocked || ' sessions wait' end,
          case when r.holder = 0 then 'a prepared transaction'
               else pg_catalog.format('pid %%s (%%s, user %%s, %%s)', r.holder,
-                     coalesce(nullif(a.application_name, ''), 'no application name'), a.usename, a.state) end),
+                     coalesce(nullif(a.application_name, ''), 'no application name'), a.usename,
+                     coalesce(a.state, 'state not shown')) end),
        case when r.blocked >= 5 then 'unhealthy' end
 from root as r left join pg_catalog.pg_stat_activity as a on a.pid = r.holder
 order by 2 desc limit 20
@@ -390,7 +391,7 @@ with recursive waiting as materialized (
 ), once as (
   select distinct on (t.root, t.pid) t.* from tree as t order by t.root, t.pid, t.depth desc
 )
-select t.depth, t.pid, coalesce(a.usename, '')::text, coalesce(a.application_name, ''), coalesce(a.state, 'prepared'),
+select t.depth, t.pid, coalesce(a.usename, '')::text, coalesce(a.application_name, ''), case when t.pid = 0 then '' else coalesce(a.state, 'state not shown') end,
        extract(epoch from pg_catalog.clock_timestamp() - w.since)::double precision, w.mode, w.object
 from once as t
 left join waiting as w on w.pid = t.pid
