@@ -13,7 +13,7 @@ from flows.__main__ import main
 from tests.support.case import URL_VARIABLE, write_settings
 from tests.support.receiver import BLOCK, Receiver, receiving, webhook
 from wedsync_db.history import look
-from wedsync_db.history.samples import last_at
+from wedsync_db.history.samples import last_at, memory, newest
 from wedsync_db.history.store import open_history
 from wedsync_db.monitor.health import Counters
 from wedsync_db.monitor.metrics import Metric, Sample
@@ -106,8 +106,13 @@ def test_an_alert_is_told_when_it_begins_and_when_it_is_over_and_not_in_between(
             "select s.tier, count(*) from history.metric_sample as m join history.metric_set as s on s.id = m.set_id "
             "where s.subject = '' group by 1 order by 1"
         ).fetchall()
-    assert set(last) == {"fast", "tables", "sizes"}
-    assert counts == [("fast", 9), ("sizes", 1), ("tables", 3)]
+        sets = connection.execute("select count(*) from history.metric_set where tier = 'fast'").fetchone()
+        known = newest(connection, "case", "fast", ticking[0]).values
+        assert memory(connection, "case", "tables").startswith("{")
+    assert set(last) == {"fast", "tables", "sizes", "nightly"}
+    assert counts == [("fast", 9), ("nightly", 1), ("sizes", 1), ("tables", 3)]
+    assert sets == (1,), "in the same order whatever is wrong"
+    assert known[Metric("invalid_indexes", "gauge", "indexes")] == 0
 
 
 def test_without_the_history_store_it_goes_on_and_says_the_gap_once(case, told, monkeypatch):
@@ -179,9 +184,10 @@ def test_the_rules_of_an_environment_have_its_limits(case, capsys):
 
 
 def test_what_is_due():
-    assert look.tiers_due({}, NOW) == ("tables", "sizes")
+    assert look.tiers_due({}, NOW) == ("tables", "sizes", "nightly")
     last = {"fast": NOW, "tables": NOW - timedelta(minutes=4), "sizes": NOW - timedelta(minutes=59, seconds=45)}
-    assert look.tiers_due(last, NOW) == ("sizes",)
+    assert look.tiers_due({**last, "nightly": NOW - timedelta(hours=20)}, NOW) == ("sizes",)
+    assert look.tiers_due({**last, "nightly": NOW - timedelta(days=1)}, NOW) == ("sizes", "nightly")
 
 
 def test_a_kept_sample_is_the_earlier_look_at_the_counters_unless_it_is_old_or_lacks_one():

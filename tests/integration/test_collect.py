@@ -130,10 +130,10 @@ def test_only_tables_that_moved(address, db):
     first = collect(address, "tables", clock=at())
     assert of_tables(first, "table_rows_inserted") == {"public.moves": 1, "public.stays": 1}
     db.execute("insert into moves values (2), (3); select pg_stat_force_next_flush()")
-    second = collect(address, "tables", clock=at(5), before=first.values)
+    second = collect(address, "tables", clock=at(5), before=first.memory)
     assert of_tables(second, "table_rows_inserted") == {"public.moves": 3}
     db.execute("vacuum stays")
-    third = collect(address, "tables", clock=at(10), before={**first.values, **second.values})
+    third = collect(address, "tables", clock=at(10), before=second.memory)
     assert of_tables(third, "table_vacuums") == {"public.stays": 1}
     inserted = Metric("table_rows_inserted", "counter", "rows", (("table", "public.moves"),))
     assert rates(first, second)[inserted] == pytest.approx(2 / 300)
@@ -161,7 +161,7 @@ def test_partitions_count_as_one_table_with_what_they_did_together(address, db):
     tables = collect(address, "tables", clock=at())
     assert of_tables(tables, "table_rows_inserted") == {"public.whole": 3000}
     assert of_tables(tables, "table_vacuums") == {"public.whole": 2}
-    assert of_tables(collect(address, "tables", clock=at(), before=tables.values), "table_rows_inserted") == {}
+    assert of_tables(collect(address, "tables", clock=at(), before=tables.memory), "table_rows_inserted") == {}
     exact = "select sum(pg_total_relation_size(relid)) from pg_partition_tree('whole')"
     sizes = collect(address, "sizes", clock=at())
     assert of_tables(sizes, "table_size") == {"public.whole": float(db.execute(exact).fetchone()[0])}

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 import psycopg
 
 from wedsync_db.errors import Unreachable, WedsyncError
-from wedsync_db.history import alerts, samples
+from wedsync_db.history import alerts, samples, statements
 from wedsync_db.history.best_effort import said
 from wedsync_db.history.store import open_history
 from wedsync_db.installation import Installation
@@ -21,15 +22,21 @@ from wedsync_db.monitor.beside import beside
 from wedsync_db.monitor.collect import collect
 from wedsync_db.monitor.health import BackupFacts, Counters, look
 from wedsync_db.monitor.judge import worst
-from wedsync_db.monitor.metrics import Metric, Sample, Tier
+from wedsync_db.monitor.metrics import Sample, Tier
+from wedsync_db.monitor.observed import observed
+from wedsync_db.monitor.statements import read_statements, texts
 from wedsync_db.monitor.states import Checked, State, overall
 from wedsync_db.monitor.thresholds import limits
-from wedsync_db.postgres.session import Address
+from wedsync_db.postgres.session import Address, session
 from wedsync_db.settings import Environment, load_history
 
 NO_MEMORY = "the history store does not answer: nothing is kept, and alerts have no memory"
 NOT_KEPT = "the history store does not take what was measured"
-_EVERY: Mapping[Tier, timedelta] = {"tables": timedelta(minutes=5), "sizes": timedelta(hours=1)}
+_EVERY: Mapping[Tier, timedelta] = {
+    "tables": timedelta(minutes=5),
+    "sizes": timedelta(hours=1),
+    "nightly": timedelta(days=1),
+}
 _EARLY = timedelta(seconds=30)  # a run that starts a little before its time is not one too early
 _OLDEST_COUNTERS = timedelta(minutes=10)  # a rate over hours says nothing about now
 T = TypeVar("T")
@@ -84,8 +91,11 @@ def look_at(
         more = beside(environment, installation.environ, address if fresh else None)
         fresh = tuple(map(more.added_to, fresh))
         found = worst((*look(address, environment.health, now=clock, backups=backups, before=earlier), *more.found))
+        fresh = tuple(_with_observed(sample, found) for sample in fresh)
         remembered = _alerted(store, environment, found, clock(), tell, details)
         kept = _kept(store, environment.name, fresh, installation, clock(), details)
+        if any(sample.tier == "tables" for sample in fresh):
+            _keep_statements(address, store, environment.name, clock(), details)
     problems = () if remembered and kept else (NOT_KEPT,) if remembered else (NO_MEMORY,)
     unread = tuple(problem for sample in fresh for problem in sample.problems)
     return Look(environment.name, found, remembered, problems, (*details, *unread))
@@ -142,21 +152,36 @@ def _fresh(
     last = _try(lambda: samples.last_at(store, environment, clock()), details)
     tiers: tuple[Tier, ...] = ("fast",) if last is None else ("fast", *tiers_due(last, clock()))
     try:
-        return tuple(
-            collect(address, tier, clock=clock, before=_known(store, environment, tier, clock())) for tier in tiers
-        )
+        return tuple(collect(address, tier, clock=clock, before=_memory(store, environment, tier)) for tier in tiers)
     except (Unreachable, psycopg.Error) as error:
         details.append(said(error))
         return ()
 
 
-def _known(
-    store: psycopg.Connection, environment: str, tier: Tier, now: datetime
-) -> Mapping[Metric, float | None] | None:
-    if tier != "tables":
-        return None
-    newest = _try(lambda: samples.newest(store, environment, tier, now), [])
-    return dict(newest.values) if newest else None
+def _memory(store: psycopg.Connection, environment: str, tier: Tier) -> str:
+    return _try(lambda: samples.memory(store, environment, tier), []) or ""
+
+
+def _with_observed(sample: Sample, found: tuple[Checked, ...]) -> Sample:
+    """The sample of each minute has what health observed in it."""
+    if sample.tier != "fast":
+        return sample
+    return replace(sample, values={**sample.values, **observed(found, sample.at)})
+
+
+def _keep_statements(
+    address: Address, store: psycopg.Connection | None, environment: str, now: datetime, details: list[str]
+) -> None:
+    """What statements cost since the look before; where nobody counts them, or may read it, that is a detail."""
+
+    def keep() -> None:
+        with session(address, "collect", lock_timeout_ms=100, statement_timeout_ms=3_000) as target:
+            read = read_statements(target, now)
+            details.extend(read.problems)
+            if store:
+                statements.keep(store, environment, read, partial(texts, target))
+
+    _try(keep, details)
 
 
 def _alerted(
@@ -192,7 +217,9 @@ def _kept(
         for sample in fresh:
             samples.store(store, environment, sample)
         if any(sample.tier == "sizes" for sample in fresh):
-            samples.tidy(store, load_history(installation.settings_file), now)
+            settings = load_history(installation.settings_file)
+            samples.tidy(store, settings, now)
+            statements.forget(store, now - timedelta(days=settings.raw_days))
         return True
 
     return bool(_try(keep, details))

@@ -43,6 +43,15 @@ def store(connection: psycopg.Connection, environment: str, sample: Sample) -> N
                     "problems": [] if subject else list(sample.problems),
                 },
             )
+        if sample.memory:
+            given = {"environment": environment, "tier": sample.tier, "at": sample.at, "memory": sample.memory}
+            connection.execute(query(_FILE, "remember"), given)
+
+
+def memory(connection: psycopg.Connection, environment: str, tier: Tier) -> str:
+    """What the newest sample of a tier said to the next one; nothing where there is none."""
+    row = connection.execute(query(_FILE, "memory"), {"environment": environment, "tier": tier}).fetchone()
+    return str(row[0]) if row else ""
 
 
 def newest(connection: psycopg.Connection, environment: str, tier: Tier, now: datetime) -> Sample | None:

@@ -7,34 +7,33 @@ that is asked waits longer than 100 ms for a lock.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
 
 from wedsync_db.monitor.metrics import Metric, Sample, Tier
-from wedsync_db.monitor.series import GROUPS, MOVES, Group
+from wedsync_db.monitor.series import GROUPS, Group
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
 
 _LOCK_TIMEOUT_MS = 100
 _STATEMENT_TIMEOUT_MS = {"nightly": 30_000}
 _USUAL_TIMEOUT_MS = 3_000
+_NOTHING = "{} {}"  # two empty arrays
 _VALUES = dict[Metric, float | None]
 
 
-def collect(
-    address: Address, tier: Tier, *, clock: Callable[[], datetime], before: Mapping[Metric, float | None] | None = None
-) -> Sample:
+def collect(address: Address, tier: Tier, *, clock: Callable[[], datetime], before: str = "") -> Sample:
     """One sample of a tier.
 
     Args:
         address: The database; counters of the whole server come along.
         tier: fast (whatever the number of tables), tables (their counters), sizes, or nightly (what takes seconds).
         clock: The time of the sample, in UTC.
-        before: What is known already: a table that did nothing since is left out, and of more than 1,000 that did
-            something those that did least, for the next time.
+        before: The `memory` of the sample before: a table that did nothing since is left out, and of more than 500
+            that did something those that did least, for the next time.
 
     Raises:
         Unreachable: there is no session with the server.
@@ -44,37 +43,39 @@ def collect(
         return measured(connection, tier, clock=clock, before=before)
 
 
-def measured(
-    connection: psycopg.Connection,
-    tier: Tier,
-    *,
-    clock: Callable[[], datetime],
-    before: Mapping[Metric, float | None] | None = None,
-) -> Sample:
+def measured(connection: psycopg.Connection, tier: Tier, *, clock: Callable[[], datetime], before: str = "") -> Sample:
     """`collect` in a session that is there. A session that is lost in the middle leaves the rest unknown."""
     at, problems, values = clock(), list[str](), _VALUES()
     epoch = _epoch(connection, at, problems)
-    tables, moves = _moves(before or {})
+    memory = ""
     for group in GROUPS[tier]:
-        values |= _group(connection, group, {"tables": tables, "moves": moves}, problems)
-    return Sample(at, tier, epoch, values, tuple(problems))
+        rows = _rows(connection, group, before or _NOTHING, problems)
+        if group.remembers and rows:
+            memory = str(rows.pop()[0])
+        values |= _unknown(group) if rows is None else dict(_read(group, rows))
+    return Sample(at, tier, epoch, values, tuple(problems), memory)
 
 
-def _group(connection: psycopg.Connection, group: Group, known: Mapping[str, Any], problems: list[str]) -> _VALUES:
-    """A group's values, unknown where the server does not say. Exact sizes that wait are asked again as estimates."""
+def _rows(
+    connection: psycopg.Connection, group: Group, before: str, problems: list[str]
+) -> list[tuple[Any, ...]] | None:
+    """A group's rows; None where the server does not say. Exact sizes that wait are asked again as estimates."""
     name = group.query(connection.info.server_version // 10_000)
     for exactly in (True, False):
         try:
-            rows = connection.execute(_text(name), {**known, "exactly": exactly}).fetchall()
+            return connection.execute(_text(name), {"before": before, "exactly": exactly}).fetchall()
         except psycopg.Error as error:
             waited = isinstance(error, psycopg.errors.LockNotAvailable)
             if waited and exactly and group.name == "table_sizes":
                 continue  # somebody came between
             if not (group.optional and isinstance(error, psycopg.errors.UndefinedTable)):
                 problems.append(_problem(group, error))
-            return {} if group.label else dict.fromkeys(_metrics(group), None)
-        return dict(_read(group, rows))
+            return None
     raise AssertionError  # the second time returns
+
+
+def _unknown(group: Group) -> _VALUES:
+    return {} if group.label else dict.fromkeys(_metrics(group), None)
 
 
 def _text(name: str) -> LiteralString:
@@ -109,15 +110,6 @@ def _epoch(connection: psycopg.Connection, at: datetime, problems: list[str]) ->
     except psycopg.Error as error:
         problems.append(f"epoch: the server does not say when its counters began (SQLSTATE {error.sqlstate})")
         return hashlib.md5(f"unknown {at.isoformat()}".encode(), usedforsecurity=False).hexdigest()
-
-
-def _moves(before: Mapping[Metric, float | None]) -> tuple[list[str], list[float]]:
-    """The tables that are known, and how much each had done."""
-    sums: dict[str, float] = {}
-    for metric, value in before.items():
-        if metric.name in MOVES and value is not None:
-            sums[table_of(metric)] = sums.get(table_of(metric), 0.0) + value
-    return list(sums), list(sums.values())
 
 
 def table_of(metric: Metric) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -30,7 +30,8 @@ class Sample:
     """The values of one tier at one time. None is a value that could not be read: it is not zero.
 
     `epoch` changes whenever counters began anew: another server, a restart, a crash, a reset of statistics. Nothing may
-    be subtracted across epochs. `problems` say in words what could not be read, and why.
+    be subtracted across epochs. `problems` say in words what could not be read, and why. `memory` is for the next look
+    at the same tier: opaque, as what each table did so far; empty where nothing has to be remembered.
     """
 
     at: datetime
@@ -38,6 +39,7 @@ class Sample:
     epoch: str
     values: Mapping[Metric, float | None]
     problems: tuple[str, ...] = ()
+    memory: str = field(default="", compare=False, repr=False)
 
 
 def deltas(before: Sample, after: Sample) -> Mapping[Metric, float]:

@@ -49,7 +49,8 @@ def observed(found: Iterable[Checked], at: datetime) -> Mapping[Metric, float | 
             values[_TIMES[name]] = None if age is None else float(round(at.timestamp() - age))
         elif name == REACHABLE:
             values[UP] = 0.0 if several[0].state is State.UNHEALTHY else 1.0
-    return values
+    # in the same order whatever is worst now: the history store keeps values in the order of their names
+    return dict(sorted(values.items()))
 
 
 def all_series() -> tuple[Metric, ...]:

@@ -16,7 +16,8 @@ class Group:
     """Series that one statement reads. `label` names its first column where there is a row each, by state or table.
 
     `until` is another query that is right up to a major, for what moved. `optional`: it reads a table that not every
-    database has; without it the series are unknown, and that is no problem.
+    database has; without it the series are unknown, and that is no problem. `remembers`: its last row is no
+    series, but what the next look has to be told.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Group:
     label: str = ""
     until: tuple[int, str] | None = None
     optional: bool = False
+    remembers: bool = False
 
     def query(self, major: int) -> str:
         """The name of the query for a server of this major version."""
@@ -143,19 +145,8 @@ _TABLES = (
             *_counters(("table_vacuums", "times"), ("table_analyzes", "times")),
         ),
         "table",
+        remembers=True,
     ),
-)
-# what changes when a table does anything at all; in sql/collect.sql their sum
-MOVES = frozenset(
-    {
-        "table_sequential_scans",
-        "table_rows_fetched_by_index",
-        "table_rows_inserted",
-        "table_rows_updated",
-        "table_rows_deleted",
-        "table_vacuums",
-        "table_analyzes",
-    }
 )
 _SIZES = (
     Group("database_size", _gauges(("database_size", "bytes"))),

@@ -110,43 +110,56 @@ select extract(epoch from pg_catalog.max(d.finished_at))::double precision from 
 where d.database_oid = (select b.oid from pg_catalog.pg_database as b where b.datname = pg_catalog.current_database())
 
 -- name: tables
--- Counters of the tables that did anything since they were last kept, those that did most first: what is left over comes the
+-- Counters of the tables that did anything since the look before, those that did most first: what is left over comes the
 -- next time. By the counters of the tables alone, as views and sizes read each index or wait for locks. Partitions count
--- with their root: a name for each month would be a series for each month.
-with part as materialized (
-  select c.oid, case when c.relispartition then (
-           select pg_catalog.format('%%I.%%I', m.nspname, r.relname)
-           from pg_catalog.pg_class as r join pg_catalog.pg_namespace as m on m.oid = r.relnamespace
-           where r.oid = pg_catalog.pg_partition_root(c.oid))
-         else pg_catalog.format('%%I.%%I', n.nspname, c.relname) end as name,
+-- with their root: a name for each month would be a series for each month. The last row is for the next look: which table
+-- had done how much, as two arrays; a table that was left over has what it had before.
+with leaf as materialized (
+  select c.oid, case when c.relispartition then pg_catalog.pg_partition_root(c.oid)::oid else c.oid end as root,
          (pg_catalog.pg_stat_get_numscans(c.oid) + pg_catalog.pg_stat_get_tuples_fetched(c.oid)
           + pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid)
           + pg_catalog.pg_stat_get_tuples_deleted(c.oid) + pg_catalog.pg_stat_get_vacuum_count(c.oid)
           + pg_catalog.pg_stat_get_autovacuum_count(c.oid) + pg_catalog.pg_stat_get_analyze_count(c.oid)
-          + pg_catalog.pg_stat_get_autoanalyze_count(c.oid))::double precision as moves
-  from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where c.relkind in ('r', 'm') and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-), moved as (
-  select s.name from (select p.name, pg_catalog.sum(p.moves) as moves from part as p group by p.name) as s
-  left join rows from (pg_catalog.unnest(%(tables)s::text[]), pg_catalog.unnest(%(moves)s::double precision[]))
-    as k (name, moves) on k.name = s.name
-  where s.moves <> coalesce(k.moves, 0) order by s.moves - coalesce(k.moves, 0) desc, s.name limit 1000
+          + pg_catalog.pg_stat_get_autoanalyze_count(c.oid)) as moves
+  from pg_catalog.pg_class as c
+  where c.relkind in ('r', 'm') and c.relpersistence <> 't' and c.relnamespace <> all (array(
+    select n.oid from pg_catalog.pg_namespace as n where n.nspname ~ '^pg_' or n.nspname = 'information_schema'))
+), known as (
+  select * from rows from (
+    pg_catalog.unnest(pg_catalog.split_part(%(before)s, ' ', 1)::oid[]),
+    pg_catalog.unnest(pg_catalog.split_part(%(before)s, ' ', 2)::bigint[])) as k (oid, moves)
+), compared as materialized (
+  select l.*, coalesce(k.moves, 0) as before from leaf as l left join known as k on k.oid = l.oid
+), moved as materialized (
+  select c.root from compared as c where c.moves <> c.before
+  group by c.root order by pg_catalog.sum(c.moves - c.before) desc, c.root limit 500
+), counted as (
+  select m.root, pg_catalog.sum(pg_catalog.pg_stat_get_numscans(c.oid))::float8 as scans,
+         pg_catalog.sum(pg_catalog.pg_stat_get_tuples_returned(c.oid))::float8 as read,
+         coalesce(pg_catalog.sum((select pg_catalog.sum(pg_catalog.pg_stat_get_numscans(i.indexrelid))
+                                  from pg_catalog.pg_index as i where i.indrelid = c.oid)), 0)::float8 as index_scans,
+         pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(c.oid))::float8 as fetched,
+         pg_catalog.sum(pg_catalog.pg_stat_get_tuples_inserted(c.oid))::float8 as inserted,
+         pg_catalog.sum(pg_catalog.pg_stat_get_tuples_updated(c.oid))::float8 as updated,
+         pg_catalog.sum(pg_catalog.pg_stat_get_tuples_deleted(c.oid))::float8 as deleted,
+         pg_catalog.sum(pg_catalog.pg_stat_get_tuples_hot_updated(c.oid))::float8 as in_place,
+         pg_catalog.sum(pg_catalog.pg_stat_get_live_tuples(c.oid))::float8 as live,
+         pg_catalog.sum(pg_catalog.pg_stat_get_dead_tuples(c.oid))::float8 as dead,
+         pg_catalog.sum(pg_catalog.pg_stat_get_vacuum_count(c.oid)
+                        + pg_catalog.pg_stat_get_autovacuum_count(c.oid))::float8 as vacuums,
+         pg_catalog.sum(pg_catalog.pg_stat_get_analyze_count(c.oid)
+                        + pg_catalog.pg_stat_get_autoanalyze_count(c.oid))::float8 as analyzes
+  from moved as m join compared as c on c.root = m.root group by m.root
 )
-select m.name, pg_catalog.sum(pg_catalog.pg_stat_get_numscans(p.oid))::float8,
-       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_returned(p.oid))::float8,
-       coalesce(pg_catalog.sum((select pg_catalog.sum(pg_catalog.pg_stat_get_numscans(i.indexrelid))
-                                from pg_catalog.pg_index as i where i.indrelid = p.oid)), 0)::float8,
-       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(p.oid))::float8,
-       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_inserted(p.oid))::float8,
-       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_updated(p.oid))::float8,
-       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_deleted(p.oid))::float8,
-       pg_catalog.sum(pg_catalog.pg_stat_get_tuples_hot_updated(p.oid))::float8,
-       pg_catalog.sum(pg_catalog.pg_stat_get_live_tuples(p.oid))::float8,
-       pg_catalog.sum(pg_catalog.pg_stat_get_dead_tuples(p.oid))::float8,
-       pg_catalog.sum(pg_catalog.pg_stat_get_vacuum_count(p.oid) + pg_catalog.pg_stat_get_autovacuum_count(p.oid))::float8,
-       pg_catalog.sum(pg_catalog.pg_stat_get_analyze_count(p.oid) + pg_catalog.pg_stat_get_autoanalyze_count(p.oid))::float8
-from moved as m join part as p on p.name = m.name
-group by m.name
+select pg_catalog.format('%%I.%%I', n.nspname, r.relname), c.scans, c.read, c.index_scans, c.fetched, c.inserted, c.updated,
+       c.deleted, c.in_place, c.live, c.dead, c.vacuums, c.analyzes
+from counted as c
+join pg_catalog.pg_class as r on r.oid = c.root join pg_catalog.pg_namespace as n on n.oid = r.relnamespace
+union all
+select pg_catalog.concat_ws(' ', pg_catalog.array_agg(c.oid)::text, pg_catalog.array_agg(
+         case when m.root is null then c.before else c.moves end)::text),
+       null, null, null, null, null, null, null, null, null, null, null, null
+from compared as c left join moved as m on m.root = c.root
 
 -- name: database_size
 -- Of the files; takes no lock on any table.

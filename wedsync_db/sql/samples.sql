@@ -18,6 +18,15 @@ insert into history.metric_sample (set_id, at, epoch, "values", problems)
 values (%(set_id)s, %(at)s, %(epoch)s, %(values)s, %(problems)s)
 on conflict do nothing
 
+-- name: remember
+-- For the next look at the tier.
+insert into history.tier_memory (environment, tier, at, memory) values (%(environment)s, %(tier)s, %(at)s, %(memory)s)
+on conflict (environment, tier) do update set at = excluded.at, memory = excluded.memory
+
+-- name: memory
+-- What the newest look said.
+select m.memory from history.tier_memory as m where m.environment = %(environment)s and m.tier = %(tier)s
+
 -- name: last_at
 -- When each tier was last measured.
 select s.tier, pg_catalog.max(n.at) from history.metric_set as s
