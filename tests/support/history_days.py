@@ -17,6 +17,7 @@ from wedsync_db.history.daily import BackupSeen, DrillSeen, FindingSeen, Firing,
 from wedsync_db.history.deployments import Deployed, Deployments
 from wedsync_db.history.forecast import growth
 from wedsync_db.history.raw import EPOCH, series
+from wedsync_db.history.statements import Cost
 from wedsync_db.monitor.metrics import Metric, Sample
 
 NOW = datetime(2026, 6, 12, 5, 30, tzinfo=UTC)  # a Friday, 06:30 in London
@@ -156,6 +157,31 @@ def deployments() -> tuple[Deployed, ...]:
     )
 
 
+def statements() -> tuple[Cost, ...]:
+    """Eleven of them, and all others together."""
+    texts = (
+        "select m.* from app.messages as m where m.wedding_id = $1 and m.created_at > $2 order by m.created_at",
+        "insert into app.messages (wedding_id, author_id, body) values ($1, $2, $3)",
+        "update app.bookings set state = $1 where id = $2 and tenant_id = $3",
+        "select count(*) from app.guests where household_id = any ($1) and '<b>' <> $2",
+        "select w.id, w.place from app.weddings as w where w.day between $1 and $2",
+        "delete from app.sessions where expires_at < $1",
+        "select s.* from app.suppliers as s where s.search @@ plainto_tsquery($1)",
+        "insert into audit.log select * from audit.pending where id <= $1",
+        "select id from app.payments where state = $1 for update skip locked",
+        None,
+        "select 1",
+    )
+    seconds = (18_400.0, 9_100.0, 7_350.0, 5_200.0, 2_900.0, 2_050.0, 1_600.0, 900.0, 620.0, 410.0, 200.0, 1_900.0)
+    whole = sum(seconds)
+    return tuple(
+        Cost(
+            n + 1 if n < 11 else 0, texts[n] if n < 11 else None, 90_000.0 / (n + 1), took, 1e5, 1e6, 1e3, took / whole
+        )
+        for n, took in enumerate(seconds)
+    )
+
+
 def backups() -> tuple[BackupSeen, ...]:
     """One each night, proven further on Sundays; one that failed."""
     found = []
@@ -220,6 +246,7 @@ def known_days(days: int = DAYS, environment: str = "production") -> Known:
                  "17 sessions wait for pid 4711 (wedsync-api, user app, idle in transaction)"),
             Told(datetime(2026, 6, 11, 14, 12, tzinfo=UTC), "blocked", "pid 4711", "resolved", "healthy", ""),
         ),
+        statements(),
     )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from wedsync_db.report.daily.draw import pictures
 from wedsync_db.report.daily.make import forget
 from wedsync_db.report.daily.page import charts, daily_html, figures
 from wedsync_db.report.daily.runbook import runbook_text, sections
+from wedsync_db.report.daily.statements import statements_ranking
 from wedsync_db.report.daily.summary import summary
 from wedsync_db.report.daily.svg import COLOURS, placeholder
 from wedsync_db.report.daily.text import summary_markdown, summary_text
@@ -268,7 +269,7 @@ def test_a_picture_is_the_same_each_time():
 def test_text_stays_text_and_both_widths_have_a_title_and_a_description():
     drawn = [a for tag, a in SvgPage(page()).tags if tag == "svg" and "role" in a]
     assert {a["class"] for a in drawn} == {"wide", "narrow"}
-    assert len(drawn) == 2 * (len(charts(week(), NOW_SEEN, LIMITS)) - 1), "all but the statements, which nobody kept"
+    assert len(drawn) == 2 * len(charts(week(), NOW_SEEN, LIMITS))
     assert page().count("<title") == len(drawn) + 1
     assert page().count("<desc") == len(drawn)
     assert ">no data<" not in page()  # a gap of an hour in a week is too narrow for words
@@ -328,6 +329,19 @@ def test_values_that_are_none_are_not_drawn():
     assert not re.search(r"\b(?:nan|inf)\b", "".join(pictures(drawn["transactions"])), re.IGNORECASE)
 
 
+def test_statements_by_their_share_and_why_where_there_are_none():
+    found = statements_ranking(week())
+    assert len(found.bars) == 10
+    assert (found.bars[0].value, found.bars[0].more) == (pytest.approx(0.3634, abs=1e-4), "90 k calls of 204 ms")
+    assert found.bars[-1].label == "statement 10, whose text nobody has"
+    assert found.notes == ("All others together took 4.1 %.",)
+    assert statements_ranking(EMPTY).notes[0].startswith("Not available: nothing was kept of statements")
+    said = ("wal: this role may not ask", "statements: pg_stat_statements is not in shared_preload_libraries")
+    assert statements_ranking(replace(EMPTY, unread=said)).notes == (
+        "Not available: pg_stat_statements is not in shared_preload_libraries.",
+    )
+
+
 def test_of_ten_thousand_tables_the_first_are_shown():
     many = {}
     for number in range(10_000):
@@ -354,7 +368,7 @@ def test_ticks_are_few_round_and_inside(unit, high):
 
 
 def test_ticks_in_words():
-    assert [tick_text(v, "bytes") for v in ticks(0, 24e9, "bytes")] == ["0", "10 GiB", "20 GiB"]
+    assert [tick_text(v, "bytes") for v in ticks(0, 24e9, "bytes")] == ["0", "5 GiB", "10 GiB", "15 GiB", "20 GiB"]
     assert [tick_text(v, "seconds") for v in ticks(0, 1600, "seconds")] == ["0", "10 min", "20 min"]
     assert [tick_text(v, "ratio") for v in ticks(0.89, 1.005, "ratio")] == ["90 %", "95 %", "100 %"]
 

@@ -17,6 +17,7 @@ from wedsync_db.history.forecast import Growth
 from wedsync_db.history.frame import column, database_growth, frame
 from wedsync_db.history.raw import EPOCH, raw_frame, series
 from wedsync_db.history.samples import newest
+from wedsync_db.history.statements import Cost, top
 from wedsync_db.monitor.metrics import Metric
 from wedsync_db.postgres.queries import query
 
@@ -110,8 +111,8 @@ def _no_samples() -> pd.DataFrame:
 class Known:
     """What is known of an environment from `since` to `until`. `problems`: what could not be read, and why.
 
-    `fast` are the samples of each minute with their epoch, `sizes` the bytes of the database by day, `keys` how much of
-    each key's range is used (newest first seen to newest), `tables` the newest values of every table.
+    `fast` are the samples of each minute with their epoch, `sizes` the bytes of the database by day, `tables` the
+    newest values of every table. `unread` is what could not be measured in the last day, and why.
     """
 
     environment: str
@@ -128,6 +129,8 @@ class Known:
     findings: tuple[FindingSeen, ...] = ()
     firing: tuple[Firing, ...] = ()
     told: tuple[Told, ...] = ()
+    statements: tuple[Cost, ...] = ()
+    unread: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -163,6 +166,8 @@ def known(connection: psycopg.Connection, environment: str, since: datetime, unt
         part("findings", lambda: tuple(FindingSeen(*_utc(row)) for row in rows("findings", since)), ()),
         part("alerts", lambda: tuple(Firing(*_utc(row)) for row in rows("alerts", since)), ()),
         part("what people were told", lambda: tuple(Told(*_utc(row)) for row in rows("events", since)), ()),
+        part("statements", lambda: top(connection, environment, since, later), ()),
+        part("what was not measured", lambda: _unread(connection, environment, until), ()),
         tuple(problems),
     )
 
@@ -181,6 +186,14 @@ def _sizes(connection: psycopg.Connection, environment: str, until: datetime) ->
 def _tables(connection: psycopg.Connection, environment: str, until: datetime) -> Mapping[Metric, float | None]:
     found = newest(connection, environment, "tables", until)
     return found.values if found else {}  # noqa: PD011 no frame
+
+
+def _unread(connection: psycopg.Connection, environment: str, until: datetime) -> tuple[str, ...]:
+    rows = connection.execute(
+        query("daily_report", "unread"),
+        {"environment": environment, "since": until - timedelta(days=1), "until": until},
+    )
+    return tuple(problem for (problem,) in rows)
 
 
 def _nights(nights: Sequence[Sequence[Any]], work: Sequence[Sequence[Any]]) -> tuple[NightSeen, ...]:

@@ -55,3 +55,11 @@ where a.environment = %(environment)s and a.phase = 'firing' order by a.since, a
 select e.at, e.rule, e.subject, e.what, e.state, e.evidence from history.alert_event as e
 where e.environment = %(environment)s and e.at >= %(since)s and e.at < %(until)s
 order by e.at, e.rule, e.subject
+
+-- name: unread
+-- What could not be measured, the newest first.
+select p.problem from history.metric_set as s
+join history.metric_sample as m on m.set_id = s.id and m.at >= %(since)s and m.at <= %(until)s
+cross join lateral pg_catalog.unnest(m.problems) as p (problem)
+where s.environment = %(environment)s and s.subject = ''
+group by p.problem order by pg_catalog.max(m.at) desc, p.problem limit 20

@@ -17,7 +17,7 @@ _HOURS = (1, 2, 3, 6, 12, 24, 48, 72, 96, 168, 336, 720, 1440, 2880, 8760)
 
 def ticks(low: float, high: float, unit: Unit) -> list[float]:
     """Round values: of bytes in their own units, of time in theirs."""
-    step = _step((high - low) / 4, unit)
+    step = _step((high - low) / 5, unit)
     first = int(low / step) + (1 if low % step else 0)
     return [step * n for n in range(first, int(high / step + 1e-9) + 1)]
 
@@ -31,6 +31,8 @@ def _step(rough: float, unit: str) -> float:
         scale *= base
     if unit not in ("per_second", "seconds", "ratio"):
         rough = max(rough, 1.0)  # of half a row or byte there is none
+    if unit == "seconds":
+        rough = max(rough, 0.001)  # shorter ones have no words
     while rough / scale < 1:
         scale /= 10
     factors = (1, 2, 5, 10, 20, 50, 100, 200, 500)

@@ -276,7 +276,11 @@ def _draw_ranking(drawn: Figure, ranking: Ranking, width: int, height: int, *, n
     places = list(range(len(ranking.bars)))[::-1]
     values = [bar.value for bar in ranking.bars]
     longest = max([*values, ranking.limit or 0.0]) or 1.0
-    axes.set_xlim(0, longest * (1.45 if narrow else 1.2))
+    said = [f"{figure(bar.value, ranking.unit)}{f', {bar.more}' if bar.more else ''}" for bar in ranking.bars]
+    room = width - left - _RIGHT
+    axes.set_xlim(
+        0, max([longest * 1.02, *(v / (1 - _wide(text) / room) for v, text in zip(values, said, strict=True))])
+    )
     axes.set_ylim(-0.7, len(places) - 0.4)
     axes.barh(
         [p - (0.22 if narrow else 0) for p in places],
@@ -289,9 +293,8 @@ def _draw_ranking(drawn: Figure, ranking: Ranking, width: int, height: int, *, n
     axes.set_yticks([] if narrow else places)
     if not narrow:
         axes.set_yticklabels([_short(bar.label, 44) for bar in ranking.bars])
-    for place, bar in zip(places, ranking.bars, strict=True):
-        said = f"{figure(bar.value, ranking.unit)}{f', {bar.more}' if bar.more else ''}"
-        _bar_words(axes, place, bar.label, said, bar.value, narrow=narrow)
+    for place, bar, text in zip(places, ranking.bars, said, strict=True):
+        _bar_words(axes, place, bar.label, text, bar.value, narrow=narrow)
     if ranking.limit is not None:
         axes.axvline(ranking.limit, color=placeholder("warn"), linewidth=1.5, linestyle=(0, (2.0, 2.0)), zorder=1.5)
 
@@ -311,6 +314,11 @@ def _bar_words(axes: Axes, place: float, label: str, value: str, end: float, *, 
             va="center",
             color=placeholder("soft"),
         )
+
+
+def _wide(text: str) -> float:
+    """About how wide a text is, with the space before it: browsers have other fonts than matplotlib."""
+    return 12 + 0.58 * _FONT * len(text)
 
 
 def _short(text: str, most: int) -> str:

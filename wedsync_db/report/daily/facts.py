@@ -26,9 +26,12 @@ def facts(known: Known, now: Now, limits: Mapping[str, Threshold]) -> Iterator[F
     key = next((one for one in now.found or () if one.name == "sequence"), None)
     if key and key.observed is not None:
         yield Fact("Fullest key", percent(key.observed), key.subject or "of its range")
-    for label, states in (("Newest backup", ("complete", "verified", "restored")), ("Newest restored", ("restored",))):
+    for label, states, more in (
+        ("Newest backup", ("complete", "verified", "restored"), "old"),
+        ("Proven backup", ("restored",), "old, restored and compared"),
+    ):
         at = newest(known.backups, states)
-        yield Fact(label, f"{age(known.until - at)} old" if at else "none known", tone=None if at else "bad")
+        yield Fact(label, age(known.until - at) if at else "none", more if at else "known", None if at else "bad")
     night = known.nights[-1] if known.nights else None
     yield Fact(
         "Last night", night.outcome if night else NOT_KNOWN, tone="bad" if night and night.outcome == "failed" else None

@@ -131,7 +131,7 @@ def figures(picture: Picture) -> tuple[tuple[str, ...], ...]:
     if picture.is_empty:
         return ()
     if isinstance(picture, Ranking):
-        return (("", "value", ""), *((bar.label, figure(bar.value, picture.unit), bar.more) for bar in picture.bars))
+        return (("", "share", ""), *((bar.label, figure(bar.value, picture.unit), bar.more) for bar in picture.bars))
     return (("", "lowest", "average", "highest", "newest"), *(_row(layer, picture) for layer in picture.layers))
 
 
