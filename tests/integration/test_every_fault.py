@@ -32,6 +32,7 @@ from wedsync_db.monitor.thresholds import THRESHOLDS
 from wedsync_db.postgres.cluster import scratch
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
+from wedsync_db.schema.checks import check_schema
 from wedsync_db.seed import seed
 
 NOW = datetime(2026, 6, 7, 3, 0, tzinfo=UTC)
@@ -41,6 +42,7 @@ AT_ONCE = {
     name: {"degraded": 0} for name in ("blocked", "idle_in_transaction", "prepared_transaction", "replication_slot")
 }
 HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = State.HEALTHY, State.DEGRADED, State.UNHEALTHY, State.UNKNOWN
+FRESH = {"least_bytes": 1 << 16, "ratio": 0.15, "not_of": ["app.dying", "app.hollow"]}  # those two are
 SESSIONS = ("idle_in_transaction", "oldest_snapshot", "blocked")
 ASKED = {name for name in THRESHOLDS if not name.startswith("pooler_")} | {"reachable"}  # no pooler is near
 OF_COUNTERS = ("cache_hit", "rollbacks", "deadlocks", "checksum_failures")
@@ -137,19 +139,30 @@ def test_what_is_wrong_with_the_schema_is_found_once(sick):
     found = find(sick.address)
     assert found.problems == ()
     assert [(one.rule, one.message.partition(":")[0]) for one in found.all] == [
+        ("duplicate-index", "app.keyless_again, app.keyless_value are the same"),
         ("foreign-key-unindexed", "app.children.children_parent_fkey"),
+        ("foreign-key-unindexed", "app.partly.partly_a_b_fkey"),
         ("index-invalid", 'app."Dou.bled id"'),
         ("no-primary-key", "app.keyless"),
         ("rls-disabled", "public.exposed"),
     ]
 
 
-def test_of_the_indexes_that_nobody_used_only_one_could_go_and_it_is_too_early(sick):
-    """The index of an exclusion constraint, of a key and the only one for a foreign key have their use."""
+def test_of_the_indexes_that_nobody_used_few_could_go_and_it_is_too_early(sick):
+    """That of an exclusion constraint, on an expression, to sort by, and the only one for a foreign key have their use.
+
+    A partition's own index cannot go alone: its root counts. The second column says: nobody watched for a month.
+    """
     with session(sick.address, "test") as db:
         scans = "select idx_scan from pg_stat_user_indexes where indexrelname = 'booked_during_excl'"
         assert db.execute(scans).fetchall() == [(0,)]
-        assert db.execute(query("maintenance", "unused_indexes"), {}).fetchall() == [("app.keyless_value", False)]
+        assert db.execute(query("maintenance", "unused_indexes"), {}).fetchall() == [
+            ("app.keyless_again", False),
+            ("app.keyless_value", False),
+            ("app.parent_day", False),
+            ("app.partly_a_b", False),
+        ]
+        assert db.execute(query("maintenance", "emptiest_index"), FRESH).fetchall() == [], "fresh indexes are not empty"
 
 
 def test_a_role_without_rights_says_what_it_cannot_know(sick):
@@ -282,6 +295,8 @@ def test_a_fresh_database_with_rows_is_healthy(cluster):
         seed(address, size="small", say=lambda _: None, progress=lambda _: None)
         with session(address, "test") as owner:
             owner.execute("vacuum (analyze)")
+            unused = [one.message for one in check_schema(owner) if one.rule == "index-unused"]
+            assert unused == [], "a partition's own index cannot be dropped"
         fresh = BackupFacts(NOW, NOW)
         (unknown,) = bad(look(address, {}, now=lambda: NOW, backups=fresh))
         assert (unknown.name, unknown.state) == ("disk_free", UNKNOWN)

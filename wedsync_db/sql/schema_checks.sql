@@ -285,12 +285,16 @@ select min(x.name) || ' and ' || max(x.name), ''
 having pg_catalog.count(*) > 1
 
 -- name: index_unused
--- Of a table large enough to need one; what enforces something or serves a foreign key has its use.
+-- Of a table large enough to need one; what enforces something or serves a foreign key has its use, and so has one on an
+-- expression, for its statistics, one that the table is sorted by, and one that replication tells rows by. A partition's own
+-- cannot be dropped alone.
 select s.indexrelid::pg_catalog.regclass::pg_catalog.text, ''
   from pg_catalog.pg_stat_user_indexes as s
   join pg_catalog.pg_index as i on i.indexrelid = s.indexrelid
   join relation as r on r.oid = s.relid
  where s.idx_scan = 0 and r.reltuples >= 1000 and not i.indisunique and not i.indisexclusion
+   and i.indexprs is null and not i.indisclustered and not i.indisreplident
+   and not exists (select from pg_catalog.pg_inherits as h where h.inhrelid = i.indexrelid)
    and not exists (select from foreign_key as k
                     where k.conrelid = s.relid and k.conkey operator(pg_catalog.<@)
                       (pg_catalog.string_to_array(i.indkey::pg_catalog.text, ' ')::smallint[])[1:pg_catalog.cardinality(k.conkey)])
