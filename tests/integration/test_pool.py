@@ -11,6 +11,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from tests.support.majors import every_major
@@ -100,12 +101,14 @@ def committed(connection, statement):
 def in_a_block(connection, statement):
     with connection.transaction():
         connection.execute(statement)
+    assert connection.info.transaction_status is TransactionStatus.IDLE
 
 
 def out_of_a_block(connection, statement):
     with suppress(ZeroDivisionError), connection.transaction():
         connection.execute(statement)
         raise ZeroDivisionError
+    assert connection.info.transaction_status is TransactionStatus.IDLE
 
 
 @pytest.mark.parametrize("ends", [returned, raised, committed, in_a_block, out_of_a_block])

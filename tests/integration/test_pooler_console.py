@@ -138,6 +138,13 @@ def test_one_that_falls_silent_in_the_middle_is_left(pooler, monkeypatch):
     assert answers.problems == ("pooler: it does not answer to pools",)
 
 
+def test_another_pooler_is_not_taken_for_one(pooler, monkeypatch):
+    from wedsync_db.monitor import console
+
+    monkeypatch.setattr(console, "_table", lambda _: ({"version": "Odyssey 1.3"},))
+    assert ask(pooler.console(), ("pools",)).said == "no pgbouncer"
+
+
 def test_where_the_console_is():
     assert look_at_pooler(Environment("test", url_env="X"), {}) is None
     missing = look_at_pooler(ENVIRONMENT, {})
