@@ -13,7 +13,7 @@ from typing import TypeVar
 import psycopg
 
 from wedsync_db.errors import Unreachable, WedsyncError
-from wedsync_db.history import alerts, samples, statements
+from wedsync_db.history import alerts, disk, samples, statements
 from wedsync_db.history.best_effort import said
 from wedsync_db.history.store import open_history
 from wedsync_db.installation import Installation
@@ -91,6 +91,7 @@ def look_at(
         more = beside(environment, installation.environ, address if fresh else None)
         fresh = tuple(map(more.added_to, fresh))
         found = worst((*look(address, environment.health, now=clock, backups=backups, before=earlier), *more.found))
+        found = worst(_with_outlook(store, environment.name, found, now, details))
         fresh = tuple(_with_observed(sample, found) for sample in fresh)
         remembered = _alerted(store, environment, found, clock(), tell, details)
         kept = _kept(store, environment.name, fresh, installation, clock(), details)
@@ -99,6 +100,15 @@ def look_at(
     problems = () if remembered and kept else (NOT_KEPT,) if remembered else (NO_MEMORY,)
     unread = tuple(problem for sample in fresh for problem in sample.problems)
     return Look(environment.name, found, remembered, problems, (*details, *unread))
+
+
+def _with_outlook(
+    store: psycopg.Connection | None, environment: str, found: tuple[Checked, ...], now: datetime, details: list[str]
+) -> tuple[Checked, ...]:
+    """What is found, the disk by its growth, too; nothing is asked where its room is not known."""
+    if store is None or not any(one.name == disk.CHECK and one.observed is not None for one in found):
+        return found
+    return disk.with_forecast(found, _try(lambda: disk.days_until_full(store, environment, now), details))
 
 
 def tiers_due(last: Mapping[str, datetime], now: datetime) -> tuple[Tier, ...]:
