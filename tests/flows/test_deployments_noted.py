@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from flows.__main__ import main
+from tests.support import values
 from tests.support.broken import lay_base, once_backed_up, planted, switch_on
 from tests.support.case import write_settings
 from wedsync_db.history.deployments import Deployed, Deployments, between
 from wedsync_db.history.store import open_history
+from wedsync_db.model import Fingerprint, Opened
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 AT = datetime(2026, 6, 7, 14, 30, tzinfo=UTC)
@@ -49,7 +52,7 @@ def noted(store) -> tuple[Deployed, ...]:
         return between(connection, "case", AT - timedelta(days=9999), datetime.now(UTC) + timedelta(days=1))
 
 
-def test_a_deployment_is_noted_with_its_end_and_so_is_one_that_failed(case, store):
+def test_a_deployment_is_noted_with_its_end_and_so_are_one_that_failed_and_a_revert(case, store, capsys):
     lay_base(case)
     assert deploy().is_completed()
     planted(case, 2)
@@ -62,14 +65,19 @@ def test_a_deployment_is_noted_with_its_end_and_so_is_one_that_failed(case, stor
     assert good.started_at <= good.finished_at
     assert good.report_path.endswith(f"{journal_id}.html")
     assert (bad.outcome, bad.migrations) == ("rolled_back", ("0002_planted",))
+    assert main(["revert", "case", "--to", "0", "--accept-loss", "case", "--reason", "a test"]) == 0
+    assert "1 migration reverted" in capsys.readouterr().out
+    *_, reverted = noted(store)
+    assert (reverted.outcome, reverted.migrations) == ("reverted", ("0001_base",))
 
 
 def test_a_store_that_is_lost_or_hangs_stops_nothing(case, store, monkeypatch, warned):
     from tasks import record
 
+    outcome = replace(values.deployed(), environment="case")
     monkeypatch.setenv("WEDSYNC_HISTORY_URL", "postgresql://nobody@127.0.0.1:1/none")
-    lay_base(case)
-    assert deploy().is_completed()
+    record.ended("case", outcome, None)
+    record.wait_for_notes()
     assert warned[0].startswith("case: the history store does not know of this deployment: no session with")
     monkeypatch.setattr(record, "_PATIENCE_SECONDS", 0.1)
     ends = threading.Event()
@@ -80,8 +88,8 @@ def test_a_store_that_is_lost_or_hangs_stops_nothing(case, store, monkeypatch, w
         yield Deployments("case")
 
     monkeypatch.setattr(record, "deployments", hanging)
-    case.migration("0002_more", "create table more (id int primary key)", "drop table more")
-    assert deploy().is_completed()
+    record.begun("case", Opened(outcome.deployment, Fingerprint({})), outcome.proof.plan)
+    record.wait_for_notes()
     assert "the history store does not answer; it may not know of this deployment" in warned
     ends.set()
     for thread in threading.enumerate():
@@ -90,21 +98,12 @@ def test_a_store_that_is_lost_or_hangs_stops_nothing(case, store, monkeypatch, w
 
 
 def test_where_nothing_was_ever_kept_nothing_is_made(case, warned):
-    lay_base(case)
-    assert deploy().is_completed()
+    from tasks import record
+
+    record.ended("case", replace(values.deployed(), environment="case"), None)
+    record.wait_for_notes()
     assert warned == []
     assert list(case.installation.home.pg.glob("18")) == []
-
-
-def test_a_revert_is_noted(case, store, capsys):
-    lay_base(case)
-    assert deploy().is_completed()
-    assert main(["revert", "case", "--to", "0"]) == 0
-    assert [(one.outcome, one.migrations) for one in noted(store)] == [
-        ("done", ("0001_base",)),
-        ("reverted", ("0001_base",)),
-    ]
-    assert "1 migration reverted" in capsys.readouterr().out
 
 
 def test_whatever_order_they_come_in_the_end_stays(store):

@@ -63,3 +63,5 @@ def test_nobody_is_told_of_what_could_not_be_written_and_everybody_of_what_was_n
     step()
     step()
     assert [(notice.what, notice.alert.subject) for notice in told] == [("firing", "pid 8")]
+    kept = history.execute("select what, state, subject from history.alert_event").fetchall()
+    assert kept == [("firing", told[0].alert.state.value, "pid 8")], "once, and nothing of what was not committed"

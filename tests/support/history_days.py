@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from wedsync_db.history import samples
-from wedsync_db.history.daily import BackupSeen, DrillSeen, FindingSeen, Firing, Known, NightSeen, Told
+from wedsync_db.history.daily import BackupSeen, DrillSeen, FindingSeen, Firing, KeySeen, Known, NightSeen, Told
 from wedsync_db.history.deployments import Deployed, Deployments
-from wedsync_db.history.forecast import growth
+from wedsync_db.history.forecast import Growth, growth
 from wedsync_db.history.raw import EPOCH, series
 from wedsync_db.history.statements import Cost
 from wedsync_db.monitor.metrics import Metric, Sample
@@ -228,6 +228,7 @@ def known_days(days: int = DAYS, environment: str = "production") -> Known:
         as_frame(list(minutes(days))),
         measured,
         growth(ages, [float(value) for value in measured]),
+        (KeySeen("app.messages.id", 0.41, Growth(0.0011, 0.0009, 0.0014, 0.41, 14)),),
         tables(),
         tuple(one for one in deployments() if one.started_at > NOW - days * DAY),
         backups(),

@@ -20,7 +20,7 @@ from tests.support.golden import assert_golden
 from tests.support.history_days import CRASH, DAY, GAP, MINUTE, NOW, known_days
 from wedsync_db.history import buckets
 from wedsync_db.history.buckets import Gap
-from wedsync_db.history.daily import Firing, Known
+from wedsync_db.history.daily import Firing, Known, keys_of
 from wedsync_db.history.forecast import Growth
 from wedsync_db.history.raw import EPOCH
 from wedsync_db.installation import CHECKOUT
@@ -56,18 +56,13 @@ def known() -> Known:
     return known_days()
 
 
-@cache
-def week() -> Known:
-    return known_days(7)
-
-
 def page_of(what: Known, now: Now = NOW_SEEN, folder: Path = Path("/reports")) -> str:
     return daily_html(what, now, LIMITS, runbook=RUNBOOK, folder=folder)
 
 
 @cache
 def page() -> str:
-    return page_of(week())
+    return page_of(known())
 
 
 def samples(*rows: tuple[int, float | None, str]) -> pd.DataFrame:
@@ -170,38 +165,61 @@ def test_unknown_is_never_well():
     assert attention(EMPTY, Now(problem="it was not looked at"))[-2:] == [
         "Nothing was measured in this time: does the flow `monitor` run?", "it was not looked at"
     ]  # fmt: skip
-    silent = replace(week(), until=NOW + timedelta(minutes=11), firing=())
+    silent = replace(known(), until=NOW + timedelta(minutes=11), firing=())
     assert summary(silent, Now(), LIMITS).state is State.UNKNOWN
     assert "Nothing was measured for 12 minutes: does the flow `monitor` run?" in attention(silent, Now())
-    assert summary(replace(week(), firing=()), Now(), LIMITS).state is State.HEALTHY
+    assert summary(replace(known(), firing=()), Now(), LIMITS).state is State.HEALTHY
     for state, worst in (("unknown", State.DEGRADED), ("unhealthy", State.UNHEALTHY)):
-        sick = replace(week(), firing=(Firing("blocked", "", state, NOW),))
+        sick = replace(known(), firing=(Firing("blocked", "", state, NOW),))
         assert summary(sick, Now(), LIMITS).state is worst
 
 
 def test_a_full_disk_is_foretold_with_its_uncertainty():
     grows = Growth(10.0 * (1 << 30), 8.0 * (1 << 30), 12.0 * (1 << 30), 20.0 * (1 << 30), 30)
     for free, tone, days in ((48 << 30, "bad", 4), (240 << 30, "warn", 20)):
-        top = summary(replace(week(), growth=grows), Now((WELL,), free), LIMITS)
+        top = summary(replace(known(), growth=grows), Now((WELL,), free), LIMITS)
         (said,) = [one for one in top.attention if one.runbook == "disk-free"]
         assert (said.tone, f"full in {days} days at the earliest" in said.text) == (tone, True)
-    assert not [t for t in attention(replace(week(), growth=grows), Now((WELL,), 900 << 30)) if "disk" in t]
-    assert not [t for t in attention(replace(week(), growth=grows), Now((WELL,))) if "disk" in t]
+    assert not [t for t in attention(replace(known(), growth=grows), Now((WELL,), 900 << 30)) if "disk" in t]
+    assert not [t for t in attention(replace(known(), growth=grows), Now((WELL,))) if "disk" in t]
 
 
 def test_old_backups_are_told_by_the_registry_where_nobody_looked():
-    assert "backup-age" not in {one.runbook for one in summary(week(), Now(), LIMITS).attention}
-    kept = tuple(one for one in week().backups if one.created_at < NOW - 12 * DAY)
-    found = {one.runbook: one for one in summary(replace(week(), backups=kept), Now(), LIMITS).attention}
+    assert "backup-age" not in {one.runbook for one in summary(known(), Now(), LIMITS).attention}
+    kept = tuple(one for one in known().backups if one.created_at < NOW - 12 * DAY)
+    found = {one.runbook: one for one in summary(replace(known(), backups=kept), Now(), LIMITS).attention}
     assert (found["backup-age"].tone, found["backup-age"].text) == ("bad", "The newest backup is 12 days old")
     assert found["drill-age"].tone == "warn"
-    none = {one.runbook: one for one in summary(replace(week(), backups=()), Now(), LIMITS).attention}
+    none = {one.runbook: one for one in summary(replace(known(), backups=()), Now(), LIMITS).attention}
     assert none["backup-age"].tone == none["drill-age"].tone == "bad"
+
+
+def test_a_key_that_runs_out_is_foretold():
+    index = pd.DatetimeIndex([NOW - n * DAY for n in range(9, -1, -1)], tz="UTC")
+    found = pd.DataFrame(
+        {
+            "key_used_ratio/app.a.id": [0.5 + 0.004 * n for n in range(10)],
+            "key_used_ratio/app.b.id": [0.9] * 10,
+            "key_used_ratio/app.c.id": [math.nan] * 10,
+            "key_used_ratio/app.d.id": [*[math.nan] * 7, 0.1, 0.2, 0.3],
+            EPOCH: ["e"] * 10,
+        },
+        index=index,
+    )
+    keys = keys_of(found)
+    assert [(key.name, key.used, key.growth is None) for key in keys] == [
+        ("app.b.id", 0.9, False), ("app.a.id", pytest.approx(0.536), False), ("app.d.id", 0.3, True)
+    ]  # fmt: skip
+    top = summary(replace(known(), keys=keys), Now((WELL,)), LIMITS)
+    assert [one.text for one in top.attention] == [
+        "Key app.a.id (54 % used) runs out in 116 days at the earliest, most likely in 116"
+    ]
+    assert ("Fullest key", "90 %", "app.b.id") in [(one.label, one.value, one.more) for one in top.facts]
 
 
 def test_ids_are_foretold():
     soon = limits({"wraparound": {"degraded": 40_000_000.0}})
-    (said,) = [one for one in summary(week(), NOW_SEEN, soon).attention if one.runbook == "wraparound"]
+    (said,) = [one for one in summary(known(), NOW_SEEN, soon).attention if one.runbook == "wraparound"]
     assert re.fullmatch(r"Transaction ids: 40 M unfrozen in \d days, at 1\.\d+ M a day", said.text)
 
 
@@ -238,7 +256,7 @@ def test_page_needs_nothing_from_outside():
         for tag, attributes in tags
         if "href" in attributes and not attributes["href"].startswith("#")
     }
-    assert outside == {one.run_url for one in week().deployments}, "links to follow, nothing that is loaded"
+    assert outside == {one.run_url for one in known().deployments}, "links to follow, nothing that is loaded"
     assert not re.search(r"url\((?!#)|@import", page())
     assert "xmlns" not in page()
 
@@ -259,7 +277,7 @@ def test_every_colour_is_a_variable_that_light_dark_and_print_define():
 
 
 def test_a_picture_is_the_same_each_time():
-    first, *_, last = charts(week(), NOW_SEEN, LIMITS)
+    first, *_, last = charts(known(), NOW_SEEN, LIMITS)
     for one in (first, last):
         assert pictures(one) == pictures(one)
         assert pictures(one)[0] in page()
@@ -269,7 +287,7 @@ def test_a_picture_is_the_same_each_time():
 def test_text_stays_text_and_both_widths_have_a_title_and_a_description():
     drawn = [a for tag, a in SvgPage(page()).tags if tag == "svg" and "role" in a]
     assert {a["class"] for a in drawn} == {"wide", "narrow"}
-    assert len(drawn) == 2 * len(charts(week(), NOW_SEEN, LIMITS))
+    assert len(drawn) == 2 * len(charts(known(), NOW_SEEN, LIMITS))
     assert page().count("<title") == len(drawn) + 1
     assert page().count("<desc") == len(drawn)
     assert ">no data<" not in page()  # a gap of an hour in a week is too narrow for words
@@ -288,7 +306,7 @@ def test_runbook_comes_with_the_page():
 
 def test_everything_is_escaped():
     evil = '<script>alert("1")</script>]]>$x$'
-    one = week()
+    one = known()
     what = replace(
         one,
         environment=evil,
@@ -298,6 +316,8 @@ def test_everything_is_escaped():
         nights=tuple(replace(n, summary=evil, outcome=evil) for n in one.nights),
         findings=tuple(replace(f, rule=evil, message=evil) for f in one.findings),
         told=tuple(replace(t, rule=evil, subject=evil, evidence=evil) for t in one.told),
+        statements=tuple(replace(s, text=evil) for s in one.statements),
+        fast=EMPTY.fast,  # nothing in it has a name
         tables={Metric(m.name, m.kind, m.unit, (("table", evil),)): v for m, v in one.tables.items()},
         problems=(evil,),
     )
@@ -309,8 +329,8 @@ def test_everything_is_escaped():
 
 @pytest.mark.parametrize("taken", [0, 1])
 def test_hardly_any_history_is_a_page_too(taken):
-    first = week().fast.iloc[len(week().fast) - taken :]
-    text = page_of(replace(EMPTY, fast=first, sizes=week().sizes.iloc[:taken]))
+    first = known().fast.iloc[len(known().fast) - taken :]
+    text = page_of(replace(EMPTY, fast=first, sizes=known().sizes.iloc[:taken]))
     found = SvgPage(text)
     assert "Nothing of it is known for this time." in found.text
     drawn = {a["aria-labelledby"].split("-wide")[0] for _, a in found.tags if a.get("class") == "wide" and "role" in a}
@@ -318,11 +338,11 @@ def test_hardly_any_history_is_a_page_too(taken):
 
 
 def test_values_that_are_none_are_not_drawn():
-    broken = week().fast.copy()
+    broken = known().fast.copy()
     broken.loc[broken.index[::2], "commits"] = math.nan
     broken.loc[broken.index[5], "connections_used"] = math.inf
     broken["blocks_hit"] = math.nan
-    drawn = {one.key: one for one in charts(replace(week(), fast=broken), NOW_SEEN, LIMITS)}
+    drawn = {one.key: one for one in charts(replace(known(), fast=broken), NOW_SEEN, LIMITS)}
     lines = [layer for one in drawn.values() if isinstance(one, Chart) for layer in one.layers]
     assert all(value is None or math.isfinite(value) for layer in lines for value in layer.values)  # noqa: PD011
     assert drawn["cache-hit"].is_empty
@@ -330,7 +350,7 @@ def test_values_that_are_none_are_not_drawn():
 
 
 def test_statements_by_their_share_and_why_where_there_are_none():
-    found = statements_ranking(week())
+    found = statements_ranking(known())
     assert len(found.bars) == 10
     assert (found.bars[0].value, found.bars[0].more) == (pytest.approx(0.3634, abs=1e-4), "90 k calls of 204 ms")
     assert found.bars[-1].label == "statement 10, whose text nobody has"

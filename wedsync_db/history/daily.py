@@ -13,7 +13,7 @@ import psycopg
 from wedsync_db.errors import WedsyncError
 from wedsync_db.history.best_effort import said
 from wedsync_db.history.deployments import Deployed, between
-from wedsync_db.history.forecast import Growth
+from wedsync_db.history.forecast import Growth, growth
 from wedsync_db.history.frame import column, database_growth, frame
 from wedsync_db.history.raw import EPOCH, raw_frame, series
 from wedsync_db.history.samples import newest
@@ -30,6 +30,7 @@ FAST = frozenset(
 )  # fmt: skip
 _SIZE_DAYS = 90  # a forecast rests on more than the days that are shown
 _BACKUP_DAYS = 35  # a drill is weekly
+_KEY = "key_used"
 _SIZE = Metric("database_size", "gauge", "bytes")
 T = TypeVar("T")
 
@@ -82,6 +83,15 @@ class FindingSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class KeySeen:
+    """A key, the share of its range that is used, and how that grows; None where that takes more days to say."""
+
+    name: str
+    used: float
+    growth: Growth | None
+
+
+@dataclass(frozen=True, slots=True)
 class Firing:
     """An alert that is on."""
 
@@ -112,7 +122,8 @@ class Known:
     """What is known of an environment from `since` to `until`. `problems`: what could not be read, and why.
 
     `fast` are the samples of each minute with their epoch, `sizes` the bytes of the database by day, `tables` the
-    newest values of every table. `unread` is what could not be measured in the last day, and why.
+    newest values of every table, `keys` the fullest first. `unread` is what could not be measured in the last day, and
+    why.
     """
 
     environment: str
@@ -121,6 +132,7 @@ class Known:
     fast: pd.DataFrame = field(default_factory=_no_samples)
     sizes: pd.Series = field(default_factory=lambda: pd.Series(dtype="float64"))
     growth: Growth | None = None
+    keys: tuple[KeySeen, ...] = ()
     tables: Mapping[Metric, float | None] = field(default_factory=dict)
     deployments: tuple[Deployed, ...] = ()
     backups: tuple[BackupSeen, ...] = ()
@@ -158,6 +170,7 @@ def known(connection: psycopg.Connection, environment: str, since: datetime, unt
         part("samples", lambda: raw_frame(connection, environment, "fast", FAST, since, later), _no_samples()),
         part("sizes", lambda: _sizes(connection, environment, until), pd.Series(dtype="float64")),
         part("growth", lambda: database_growth(connection, environment, later, _SIZE_DAYS), None),
+        part("keys", lambda: _keys(connection, environment, until), ()),
         part("tables", lambda: _tables(connection, environment, until), {}),
         part("deployments", lambda: between(connection, environment, since, later), ()),
         part("backups", lambda: tuple(BackupSeen(*_utc(row)) for row in rows("backups", month)), ()),
@@ -181,6 +194,25 @@ def _sizes(connection: psycopg.Connection, environment: str, until: datetime) ->
         return pd.Series(days[name].to_numpy(), index=pd.DatetimeIndex(ends))
     raw = raw_frame(connection, environment, "sizes", {"database_size"}, begin, until + timedelta(microseconds=1))
     return raw[series(_SIZE)] if series(_SIZE) in raw else pd.Series(dtype="float64")
+
+
+def _keys(connection: psycopg.Connection, environment: str, until: datetime) -> tuple[KeySeen, ...]:
+    """How much of each key's range is used, and how that grows, by what was measured each night."""
+    begin = until - timedelta(days=_SIZE_DAYS)
+    found = raw_frame(connection, environment, "nightly", {_KEY}, begin, until + timedelta(microseconds=1))
+    return keys_of(found)
+
+
+def keys_of(found: pd.DataFrame) -> tuple[KeySeen, ...]:
+    """The keys of a frame of the nightly tier, the fullest first. Pure; a key of which nothing is known is left out."""
+    days = (pd.DatetimeIndex(found.index) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
+    keys = []
+    for name in (name for name in found.columns if name.startswith(f"{_KEY}_ratio/")):
+        known_ = found[name].notna().to_numpy()
+        used = [float(value) for value in found[name].to_numpy()[known_]]
+        if used:
+            keys.append(KeySeen(name.partition("/")[2], used[-1], growth([float(d) for d in days[known_]], used)))
+    return tuple(sorted(keys, key=lambda key: (-key.used, key.name)))
 
 
 def _tables(connection: psycopg.Connection, environment: str, until: datetime) -> Mapping[Metric, float | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
@@ -13,12 +14,13 @@ from wedsync_db.monitor.thresholds import Threshold
 from wedsync_db.report.daily.by_day import newest
 from wedsync_db.report.daily.facts import ids_a_day
 from wedsync_db.report.daily.top import Attention, Now, Tone
-from wedsync_db.report.daily.words import age, counted_short, no_data
+from wedsync_db.report.daily.words import age, counted_short, no_data, percent
 from wedsync_db.report.health import shown
 from wedsync_db.report.markdown import size
 
 _DAY = timedelta(days=1)
 _SOON_DAYS, _VERY_SOON_DAYS = 30, 7
+_KEY_DAYS = 180
 _NIGHT_LATE = timedelta(hours=36)
 TONES: Mapping[State, Tone] = {
     State.HEALTHY: "good",
@@ -38,6 +40,7 @@ def what_needs_somebody(known: Known, now: Now, limits: Mapping[str, Threshold])
     yield from _unwell(known, now)
     yield from _of_disk(known, now)
     yield from _of_ids(known, limits)
+    yield from _of_keys(known)
     if now.found is None:
         yield from _of_backups(known, limits)
     yield from _of_nights(known)
@@ -90,6 +93,16 @@ def _of_ids(known: Known, limits: Mapping[str, Threshold]) -> Iterator[Attention
     if days <= _SOON_DAYS:
         text = f"Transaction ids: {counted_short(limit)} unfrozen in {days:.0f} days, at {counted_short(daily)} a day"
         yield Attention("warn", text, "wraparound")
+
+
+def _of_keys(known: Known) -> Iterator[Attention]:
+    """A key that runs out takes months to be made larger without standing still."""
+    for key in known.keys:
+        soonest, likely = key.growth.days_until(1.0) if key.growth else (math.inf, math.inf)
+        if soonest <= _KEY_DAYS:
+            about = f", most likely in {likely:.0f}" if likely < 10 * _KEY_DAYS else ""
+            text = f"Key {key.name} ({percent(key.used)} used) runs out in {soonest:.0f} days at the earliest{about}"
+            yield Attention("bad" if soonest <= _SOON_DAYS else "warn", text, "sequence")
 
 
 def _of_backups(known: Known, limits: Mapping[str, Threshold]) -> Iterator[Attention]:

@@ -23,9 +23,7 @@ def facts(known: Known, now: Now, limits: Mapping[str, Threshold]) -> Iterator[F
     yield Fact("Size", size(float(sizes.iloc[-1])) if len(sizes) else NOT_KNOWN, grows)
     yield _connections_fact(known)
     yield _ids_fact(known, limits)
-    key = next((one for one in now.found or () if one.name == "sequence"), None)
-    if key and key.observed is not None:
-        yield Fact("Fullest key", percent(key.observed), key.subject or "of its range")
+    yield from _key_fact(known, now)
     for label, states, more in (
         ("Newest backup", ("complete", "verified", "restored"), "old"),
         ("Proven backup", ("restored",), "old, restored and compared"),
@@ -36,6 +34,15 @@ def facts(known: Known, now: Now, limits: Mapping[str, Threshold]) -> Iterator[F
     yield Fact(
         "Last night", night.outcome if night else NOT_KNOWN, tone="bad" if night and night.outcome == "failed" else None
     )
+
+
+def _key_fact(known: Known, now: Now) -> Iterator[Fact]:
+    """As it was looked at just now, else as it was last night."""
+    seen = next((one for one in now.found or () if one.name == "sequence" and one.observed is not None), None)
+    if seen and seen.observed is not None:
+        yield Fact("Fullest key", percent(seen.observed), seen.subject or "of its range")
+    elif known.keys:
+        yield Fact("Fullest key", percent(known.keys[0].used), known.keys[0].name)
 
 
 def _connections_fact(known: Known) -> Fact:
