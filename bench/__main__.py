@@ -8,7 +8,19 @@ import platform
 import sys
 from pathlib import Path
 
-NAMES = ("apply", "dump", "drill", "lock_wait", "stall", "flow_overhead", "start_up", "row_security", "pool")
+NAMES = (
+    "apply",
+    "dump",
+    "drill",
+    "lock_wait",
+    "stall",
+    "flow_overhead",
+    "start_up",
+    "row_security",
+    "pool",
+    "load",
+    "collect",
+)
 
 
 def main(names: list[str]) -> int:

@@ -145,6 +145,12 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def _scripts(path: Path, raw: object, prelude: str) -> Sequence[Script]:
+    """The scripts, told in the scenario itself, or in a file that several share."""
+    if isinstance(raw, str):
+        path = path.parent / raw
+        document = read_document(path)
+        known_keys(document, {"scripts"}, path.name)
+        raw = document.get("scripts", {})
     where = f"{path.name}: scripts"
     table = table_of(raw, where)
     if not table:
