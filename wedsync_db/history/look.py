@@ -27,7 +27,7 @@ from wedsync_db.monitor.observed import observed
 from wedsync_db.monitor.statements import read_statements, texts
 from wedsync_db.monitor.states import Checked, State, overall
 from wedsync_db.monitor.thresholds import limits
-from wedsync_db.postgres.session import Address, session
+from wedsync_db.postgres.session import QUICK, Address, session
 from wedsync_db.settings import Environment, load_history
 
 NO_MEMORY = "the history store does not answer: nothing is kept, and alerts have no memory"
@@ -185,7 +185,7 @@ def _keep_statements(
     """What statements cost since the look before; where nobody counts them, or may read it, that is a detail."""
 
     def keep() -> None:
-        with session(address, "collect", lock_timeout_ms=100, statement_timeout_ms=3_000) as target:
+        with session(address, "collect", lock_timeout_ms=100, statement_timeout_ms=3_000, settings=QUICK) as target:
             read = read_statements(target, now)
             details.extend(read.problems)
             if store:

@@ -16,7 +16,7 @@ import psycopg
 from wedsync_db.monitor.metrics import Metric, Sample, Tier
 from wedsync_db.monitor.series import GROUPS, Group
 from wedsync_db.postgres.queries import query
-from wedsync_db.postgres.session import Address, session
+from wedsync_db.postgres.session import QUICK, Address, session
 
 _LOCK_TIMEOUT_MS = 100
 _STATEMENT_TIMEOUT_MS = {"nightly": 30_000}
@@ -39,7 +39,9 @@ def collect(address: Address, tier: Tier, *, clock: Callable[[], datetime], befo
         Unreachable: there is no session with the server.
     """
     timeout = _STATEMENT_TIMEOUT_MS.get(tier, _USUAL_TIMEOUT_MS)
-    with session(address, "collect", lock_timeout_ms=_LOCK_TIMEOUT_MS, statement_timeout_ms=timeout) as connection:
+    with session(
+        address, "collect", lock_timeout_ms=_LOCK_TIMEOUT_MS, statement_timeout_ms=timeout, settings=QUICK
+    ) as connection:
         return measured(connection, tier, clock=clock, before=before)
 
 

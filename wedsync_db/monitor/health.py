@@ -21,7 +21,7 @@ from wedsync_db.monitor.states import Checked, State
 from wedsync_db.monitor.thresholds import Threshold, limits
 from wedsync_db.postgres.disk import Room, data_room
 from wedsync_db.postgres.queries import query
-from wedsync_db.postgres.session import Address, session
+from wedsync_db.postgres.session import QUICK, Address, session
 
 BUDGET_SECONDS = 3.0
 _CONNECT_SECONDS = 2  # the least that libpq takes
@@ -123,7 +123,11 @@ def _asking(address: Address) -> Iterator[psycopg.Connection]:
     quickly = replace(address, parameters={**address.parameters, "connect_timeout": str(_CONNECT_SECONDS)})
     with (
         session(
-            quickly, "health", lock_timeout_ms=_LOCK_TIMEOUT_MS, statement_timeout_ms=_STATEMENT_SECONDS * 1000
+            quickly,
+            "health",
+            lock_timeout_ms=_LOCK_TIMEOUT_MS,
+            statement_timeout_ms=_STATEMENT_SECONDS * 1000,
+            settings=QUICK,
         ) as connection,
         socket.socket(fileno=os.dup(connection.fileno())) as wire,
     ):
