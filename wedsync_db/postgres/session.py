@@ -24,9 +24,9 @@ SERVER_SILENCE = {"tcp_keepalives_idle": "3", "tcp_keepalives_interval": "1", "t
 # The same for what was sent and is not acknowledged; on Linux these bound both. They also end a session whose peer
 # lives and takes nothing in, as a server does that waits for a lock: hence our patience is longer than the server's.
 UNACKNOWLEDGED_MS = 30_000
-# for questions to the catalog: with thousands of tables they look so dear that they are compiled, for a second or longer
-QUICK = {"jit": "off"}
 SERVER_UNACKNOWLEDGED_MS = 8_000
+# for questions to the catalog: with thousands of tables they look so dear that they are compiled, for a second or more
+QUICK = {"jit": "off"}
 
 
 @dataclass(frozen=True, slots=True)
