@@ -111,8 +111,29 @@ def out_of_a_block(connection, statement):
     assert connection.info.transaction_status is TransactionStatus.IDLE
 
 
+def by_hand(connection, statement):
+    connection.execute(f"{statement}; commit")
+
+
+def alone(connection, statement):
+    connection.autocommit = True
+    connection.execute(statement)
+
+
+@every_major
 @pytest.mark.parametrize("ends", [returned, raised, committed, in_a_block, out_of_a_block])
 def test_the_next_borrower_finds_nothing_of_the_one_before(way, ends):
+    leaves_nothing(way, ends)
+
+
+@pytest.mark.parametrize("way", ["direct"], indirect=True)
+@pytest.mark.parametrize("ends", [by_hand, alone])
+def test_nor_of_one_who_ended_the_transaction_behind_our_back(way, ends):
+    """On a server session of our own: behind a pooler nobody knows which it was."""
+    leaves_nothing(way, ends)
+
+
+def leaves_nothing(way, ends):
     with open_pool(way, ONE) as pool:
         assert pool.pooled == (way.port == PORT)
         for what, (statement, question) in LEFT.items():
@@ -143,9 +164,11 @@ def test_a_reset_is_whole_on_every_version(address, db):
             connection.execute("prepare secret as select 'of a tenant'")
             for _ in range(9):
                 connection.execute("select %s::int", [1])
-            connection.row_factory = dict_row
+            connection.commit()
+            connection.read_only, connection.isolation_level = True, psycopg.IsolationLevel.SERIALIZABLE
+            connection.row_factory, connection.prepare_threshold = dict_row, 0
         with pool.connection() as connection:
-            connection.read_only = None
+            assert (connection.read_only, connection.isolation_level, connection.prepare_threshold) == (None, None, 5)
             found = connection.execute(
                 "select current_user, session_user, current_setting('statement_timeout'), to_regclass('pg_temp.mine'), "
                 "coalesce(current_setting('app.org', true), ''), "
@@ -217,6 +240,18 @@ def test_a_caught_error_does_not_pass_for_a_commit(way):
                 connection.execute("insert into counted (value) values (1); select 1 / 0")
         with pool.connection() as connection:
             assert connection.execute("select count(*) from counted").fetchone() == (0,)
+
+
+def test_a_block_ends_by_itself_and_a_pipeline_before_the_transaction(way):
+    with open_pool(way, ONE) as pool, pool.connection() as connection:
+        with pytest.raises(psycopg.ProgrammingError, match="ends by itself"), connection.transaction():
+            connection.commit()
+        connection.execute("select 1")
+        with pytest.raises(psycopg.NotSupportedError, match="end the pipeline"), connection.pipeline():
+            connection.commit()
+        with connection.pipeline():
+            found = [connection.execute("select 1"), connection.execute("select 2")]
+        assert [one.fetchone() for one in found] == [(1,), (2,)]
 
 
 @needs_pgbouncer

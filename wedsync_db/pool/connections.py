@@ -1,43 +1,46 @@
-"""The connections of a pool: how they are opened, found to be alive, and cleaned for the next borrower."""
+"""The connections of a pool: found to be alive, and left clean for the next borrower."""
 
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
 from psycopg.transaction import Transaction
 
-from wedsync_db.postgres.connect_errors import explain
 from wedsync_db.postgres.queries import query
-from wedsync_db.postgres.server import is_pooled
-from wedsync_db.postgres.session import SERVER_SILENCE, SERVER_UNACKNOWLEDGED_MS, Address
-from wedsync_db.redact import register_secret
 
-Connection = psycopg.Connection[TupleRow]
-PREPARE_AFTER = 5  # the same statement so many times within one borrow: psycopg's own default
+PREPARE_AFTER = 5  # the same statement so many times: psycopg's own default
 
 
-class ThroughPooler(psycopg.Connection[TupleRow]):
-    """A connection behind a transaction pooler: what a transaction set goes away in the message that ends it.
+class Connection(psycopg.Connection[TupleRow]):
+    """A connection that is lent: what a transaction set goes away in the message that ends it.
 
-    The next transaction may get another server session, and somebody else this one: a second message would clean the
-    wrong one. For the same reason there is no autocommit here.
+    That saves a round trip, and behind a transaction pooler it is the only way: the next transaction may get another
+    server session, and somebody else this one, so that a second message would clean the wrong one. For the same reason
+    there is no autocommit behind one.
     """
 
+    _behind_pooler = False
     _cleaning = b""
+    _blocks = 0
+    _clean = False  # whether the last message was one that leaves nothing
 
-    def remember(self) -> None:
-        """Note how the session is called, as cleaning takes that away, too; before anybody has it."""
-        names = ("application_name", "client_encoding")
-        values = {name: sql.Literal(self.info.parameter_status(name)) for name in names}
-        keeping = sql.SQL(query("pool", "keep_names")).format(**values).as_string(self)
-        self._cleaning = f"{query('pool', 'clean_up')}; {keeping}".encode()
+    def get_ready(self, *, behind_pooler: bool) -> None:
+        """Before anybody has it. Behind a pooler cleaning has to keep how the session is called."""
+        self._behind_pooler = behind_pooler
+        text = query("pool", "clean_up")
+        if behind_pooler:
+            names = ("application_name", "client_encoding")
+            values = {name: sql.Literal(self.info.parameter_status(name)) for name in names}
+            keeping = sql.SQL(query("pool", "keep_names")).format(**values)
+            self._cleaning = f"{text}; {keeping.as_string(self)}".encode()
+        else:
+            self._cleaning = text.encode()
 
     def commit(self) -> None:
         """Commit, and leave nothing behind."""
@@ -49,66 +52,62 @@ class ThroughPooler(psycopg.Connection[TupleRow]):
 
     @contextmanager
     def transaction(self, savepoint_name: str | None = None, force_rollback: bool = False) -> Iterator[Transaction]:
-        """The outermost block, too, ends by `commit` or `rollback`: inside it is a savepoint."""
-        outermost = self.info.transaction_status is TransactionStatus.IDLE
+        """As psycopg's; behind a pooler the outermost block is a savepoint, too, and ends by `commit` or `rollback`."""
+        outermost = self._behind_pooler and self.info.transaction_status is TransactionStatus.IDLE
         if outermost:
             self.execute("")  # which begins
+        self._blocks += 1
         try:
             with super().transaction(savepoint_name, force_rollback) as block:
                 yield block
         except BaseException:
+            self._blocks -= 1
             if outermost and not self.closed:
                 self.rollback()
             raise
+        self._blocks -= 1
         if outermost:
             self.commit()
 
     def set_autocommit(self, value: bool) -> None:
-        """Refused: each statement would leave what it set on a server session that is somebody else's next."""
-        if value:
+        """Refused behind a pooler: what a statement sets would stay on a server session that somebody else has next."""
+        if value and self._behind_pooler:
             raise psycopg.NotSupportedError("no autocommit behind a transaction pooler: use transactions")
         super().set_autocommit(value)
 
+    def leave_nothing(self) -> None:
+        """Be as new for the next borrower, on the server and in how the connection answers.
+
+        Raises:
+            psycopg.Error: it cannot be: a statement is running, or the session was lost.
+        """
+        if self.closed:
+            return
+        if not (self._clean or self._behind_pooler):  # autocommit, or a COMMIT of the borrower's own
+            self.set_autocommit(True)  # or it would begin a transaction first
+            self.execute(self._cleaning, prepare=False)
+        self._clean = False
+        if self.autocommit:
+            self.set_autocommit(False)
+        if (self.isolation_level, self.read_only, self.deferrable) != (None, None, None):
+            self.isolation_level = self.read_only = self.deferrable = None
+        self.prepare_threshold = None if self._behind_pooler else PREPARE_AFTER
+        self.row_factory = tuple_row
+        self.cursor_factory = psycopg.Cursor
+
     def _end(self, how: bytes) -> None:
-        if self.info.transaction_status is not TransactionStatus.IDLE:
-            self.execute(how + b"; " + self._cleaning)
+        self._clean = False
+        if self.info.transaction_status is TransactionStatus.IDLE:
+            return
+        if self._blocks:
+            raise psycopg.ProgrammingError("a transaction() block ends by itself: no commit or rollback inside")
+        if self.pgconn.pipeline_status != PipelineStatus.OFF:
+            raise psycopg.NotSupportedError("end the pipeline before the transaction")
+        self.execute(how + b"; " + self._cleaning, prepare=False)
+        self._clean = True
 
 
-def stands_behind_a_pooler(address: Address, application: str) -> bool:
-    """Whether a pooler answers there; asked with a connection that is closed at once.
-
-    Raises:
-        Unreachable: nobody answers, or does not let us in.
-    """
-    try:
-        with psycopg.connect(plain(address, application), autocommit=True, prepare_threshold=None) as connection:
-            return is_pooled(connection)
-    except psycopg.OperationalError as error:
-        raise explain(str(error), str(address)) from None
-
-
-def plain(address: Address, application: str) -> str:
-    """How to log in with no settings, which a pooler does not take."""
-    if address.password:
-        register_secret(address.password)
-    return address.conninfo(application_name=application)
-
-
-def with_settings(address: Address, application: str, settings: Mapping[str, str]) -> str:
-    """How to log in to the server itself. Settings given at the start are what a reset comes back to."""
-    options = {
-        "client_connection_check_interval": "1000",
-        **SERVER_SILENCE,
-        "tcp_user_timeout": str(SERVER_UNACKNOWLEDGED_MS),
-        **settings,
-    }
-    packed = " ".join(f"-c {name}={_escape(value)}" for name, value in options.items())
-    own = address.parameters.get("options", "")
-    plain(address, application)
-    return address.conninfo(application_name=application, options=f"{own} {packed}".strip())
-
-
-def require_alive(connection: psycopg.Connection[Any]) -> None:
+def require_alive(connection: psycopg.Connection[TupleRow]) -> None:
     """Make sure the server did not end this connection while nobody used it, without a round trip: look at its socket.
 
     Raises:
@@ -116,23 +115,3 @@ def require_alive(connection: psycopg.Connection[Any]) -> None:
     """
     while select.select([connection.fileno()], [], [], 0)[0]:
         connection.pgconn.consume_input()  # first what the server said, such as why; at the end of the stream it raises
-
-
-def clean(connection: psycopg.Connection[TupleRow]) -> None:
-    """Leave nothing of the borrower: neither on the server, nor in how the connection answers."""
-    if connection.closed:
-        return
-    if not isinstance(connection, ThroughPooler):
-        connection.autocommit = True  # or it would begin a transaction first
-        connection.execute(query("pool", "clean_up"), prepare=False)
-        connection.autocommit = False
-        connection.prepare_threshold = PREPARE_AFTER
-    else:
-        connection.prepare_threshold = None
-    connection.isolation_level = connection.read_only = connection.deferrable = None
-    connection.row_factory = tuple_row
-    connection.cursor_factory = psycopg.Cursor
-
-
-def _escape(value: str) -> str:
-    return value.replace("\\", "\\\\").replace(" ", "\\ ")

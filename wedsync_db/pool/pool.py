@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from wedsync_db.errors import Unreachable, UsageError
 from wedsync_db.monitor.metrics import Metric
-from wedsync_db.pool.connections import (
-    PREPARE_AFTER,
-    Connection,
-    ThroughPooler,
-    clean,
-    plain,
-    require_alive,
-    stands_behind_a_pooler,
-    with_settings,
-)
+from wedsync_db.pool.connections import PREPARE_AFTER, Connection, require_alive
 from wedsync_db.pool.figures import figures
 from wedsync_db.pool.ledger import Ledger, Report, log_leak
+from wedsync_db.pool.opening import plain, stands_behind_a_pooler, with_settings
 from wedsync_db.pool.tiers import TIERS, Tier, TierName
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, cancel_running
@@ -94,16 +85,15 @@ class Pool:
         where = plain(address, name) if settings is None else with_settings(address, name, settings)
         self._pool = _Connections(
             where,
-            connection_class=ThroughPooler if self.pooled else psycopg.Connection[TupleRow],
+            connection_class=Connection,
             # a pooler before pgbouncer 1.21 knows nothing of prepared statements, and none says which it is
             kwargs={"prepare_threshold": None if self.pooled else PREPARE_AFTER},
             min_size=tier.kept,
             max_size=tier.size,
             open=False,
             name=name,
-            configure=_configure,
+            configure=lambda connection: connection.get_ready(behind_pooler=self.pooled),
             check=self._check,
-            reset=clean,
             timeout=tier.patience_seconds,
             max_waiting=tier.queue,
             max_idle=tier.idle_seconds,
@@ -152,7 +142,7 @@ class Pool:
             raise
         finally:
             self._ledger.take_back(number)
-            self._pool.putconn(connection)
+            self._give_back(connection)
 
     @contextmanager
     def transaction(
@@ -182,6 +172,18 @@ class Pool:
             raise self._none_to_be_had(error, time.monotonic() - asked) from None
         return connection, self._ledger.lend(None if self.pooled else connection.info.backend_pid, asked)
 
+    def _give_back(self, connection: Connection) -> None:
+        """Into the pool as new, or closed where it cannot be: whoever has it next must not find anything."""
+        as_new = False
+        try:
+            with suppress(psycopg.Error):
+                connection.leave_nothing()
+                as_new = True
+        finally:
+            if not as_new:
+                connection.close()
+            self._pool.putconn(connection)
+
     def _none_to_be_had(self, error: Exception, waited: float) -> Unreachable:
         why = f"none came free in {waited:.1f} s"
         if isinstance(error, TooManyRequests):
@@ -208,11 +210,6 @@ class _Connections(ConnectionPool[Connection]):
     def check_connection(conn: Connection) -> None:
         """Look at its socket."""
         require_alive(conn)
-
-
-def _configure(connection: Connection) -> None:
-    if isinstance(connection, ThroughPooler):
-        connection.remember()
 
 
 def _require_sound(connection: Connection) -> None:
