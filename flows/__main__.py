@@ -29,7 +29,7 @@ _MODULES = {
     "schema": "wedsync_db.cli.schema",
     "report": "wedsync_db.cli.reporting",
     "deploy": "flows.local_runs",
-    "load-test": "wedsync_db.cli.loading",
+    "load-test": "flows.load_runs",
     "demo": "flows.demonstration",
     "up": "wedsync_db.cli.serving",
     "automations": "wedsync_db.cli.automations",

@@ -12,6 +12,7 @@
     ├── PlanError                    1  the migrations on disk may not be deployed
     ├── BackupError                  1  a backup could not be made, read or restored
     ├── RehearsalFailed              1  the rehearsal says no
+    ├── LoadTestFailed               1  the database does not hold what a load test asks of it
     └── MigrationFailed              1  a statement failed on the target and was undone
         ├── LockTimeout              1  a lock was not to be had within the budget
         └── VerifyFailed             1  a verify script or an invariant said no
@@ -101,6 +102,10 @@ class PlanError(WedsyncError):
 
 class BackupError(WedsyncError):
     """A backup could not be made, read or restored."""
+
+
+class LoadTestFailed(WedsyncError):
+    """The database does not hold what a load test asks of it: the verdict FAIL."""
 
 
 class RehearsalFailed(WedsyncError):

@@ -1,17 +1,22 @@
-"""The verb load-test: a database of its own, WedSync's schema and users in it, a verdict, and nothing left behind."""
+"""A load test: a database of its own, WedSync's schema and users in it, a verdict, and nothing left behind."""
 
-import json
 import shutil
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from flows.__main__ import main
 from tests.support.case import ROLE, write_settings
 from tests.support.schema import let_become_api_roles
+from wedsync_db.errors import Refused, TargetHeld
 from wedsync_db.installation import CHECKOUT
-from wedsync_db.load.scenario import SHIPPED
-from wedsync_db.postgres.locks import target_lock
+from wedsync_db.load.run import load_test
+from wedsync_db.load.scenario import SHIPPED, read_scenario
+from wedsync_db.load.verdict import Verdict
+from wedsync_db.postgres.locks import announce, target_lock
 from wedsync_db.postgres.session import session
+from wedsync_db.report.load import load_data, load_markdown, load_text
 
 # limits that no machine is beyond, so that two runs are enough for a verdict
 QUICK = {
@@ -37,17 +42,19 @@ def load_case(case, cluster):
 
 @pytest.fixture
 def scenario(tmp_path):
-    """The file of a quick scenario, with these changes."""
+    """A quick scenario of a thousand users."""
+    text = (SHIPPED / "users_1000.toml").read_text()
+    for old, new in QUICK.items():
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path / "quick.toml"
+    path.write_text(text)
+    return read_scenario(path)
 
-    def write(**changes):
-        text = (SHIPPED / "users_1000.toml").read_text()
-        for old, new in {**QUICK, **changes}.items():
-            text = text.replace(old, new)
-        path = tmp_path / "quick.toml"
-        path.write_text(text)
-        return str(path)
 
-    return write
+def loaded(case, scenario, **options):
+    environment = case.installation.environment("case")
+    return load_test(case.installation, environment, scenario, seed=1, clock=lambda: datetime.now(UTC), **options)
 
 
 def databases(cluster):
@@ -56,62 +63,86 @@ def databases(cluster):
         return [name for (name,) in rows]
 
 
-def test_a_thousand_users_are_judged_and_nothing_stays(load_case, cluster, scenario, capsys):
-    code = main(["load-test", "case", scenario(), "--repeats", "2", "--json"])
-    answer = json.loads(capsys.readouterr().out)
-    assert (answer["runs"] >= 2, answer["pool"]) == (True, 20)
-    by_name = {one["criterion"]: one for one in answer["criteria"]}
-    assert by_name["leaks: count==0"]["values"][0] == 0
-    assert by_name["errors: rate<0.001"]["values"][0] == 0
-    assert by_name["response_ms: p(95)<50000 @steady"]["values"][0] > 0
-    assert code == {"PASS": 0, "FAIL": 1}.get(answer["verdict"], 5)
+def test_a_thousand_users_are_judged_and_nothing_stays(load_case, cluster, scenario):
+    seen = []
+    done = loaded(load_case, replace(scenario, repeats=2), tell=lambda _, progress: seen.append(databases(cluster)))
+    by_name = {one.criterion.text: one for one in done.result.judged}
+    assert by_name["leaks: count==0"].verdict is Verdict.PASS
+    assert by_name["errors: rate<0.001"].verdict is Verdict.PASS
+    assert all(value > 0 for value in by_name["response_ms: p(95)<50000 @steady"].values)
+    assert seen[0] == [f"{load_case.address.dbname}_load"]
     assert databases(cluster) == []
+    data = load_data(done)
+    assert (data["verdict"], data["pool"], len(data["criteria"])) == (done.result.verdict.value, 20, 7)
+    for text in (load_text(done), load_markdown(done)):
+        assert f"case, 1,000 users: {done.result.verdict}" in text
+        assert "leaks: count==0" in text
 
 
-def test_what_a_killed_one_left_is_dropped_and_what_is_somebody_s_is_not(load_case, cluster, scenario, capsys):
+def test_what_a_killed_one_left_is_dropped_and_what_is_somebody_s_is_not(load_case, cluster, scenario):
     name = f"{load_case.address.dbname}_load"
+    short = replace(scenario, repeats=1, phases=scenario.phases[:1], criteria=scenario.criteria[2:])
+    short = replace(short, phases=(replace(short.phases[0], measured=True),))
     with session(cluster.address(), "test") as admin:
         admin.execute(f"create database {name}")
-        assert main(["load-test", "case", scenario(), "--repeats", "1"]) == 3
-        assert f"a database {name}" in capsys.readouterr().err
+        with pytest.raises(Refused, match=f"a database {name}, and no load test made it"):
+            loaded(load_case, short)
         assert databases(cluster) == [name]
         admin.execute(f"comment on database {name} is 'wedsync-db load test: dropped by the next one'")
         admin.execute(f"alter database {name} owner to {ROLE}")
-    assert main(["load-test", "case", scenario(), "--repeats", "1"]) in (0, 1, 5)
+    loaded(load_case, short)
     assert databases(cluster) == []
 
 
-def test_an_environment_that_is_none_for_load_tests_is_refused(case, scenario, capsys):
-    assert main(["load-test", "case", scenario()]) == 3
-    assert "load_test = true" in capsys.readouterr().err
+def test_a_deployment_that_wants_the_target_gets_it(load_case, cluster, scenario):
+    with announcement(load_case) as announce_now, pytest.raises(TargetHeld, match="a deployment wants the target"):
+        loaded(load_case, scenario, tell=lambda _, __: announce_now())
+    assert databases(cluster) == []
 
 
-def test_who_may_create_no_database_is_told_how(load_case, cluster, scenario, capsys):
+@contextmanager
+def announcement(case):
+    """A way to announce a deployment, once, which lasts as long as the block."""
+    with ExitStack() as stack:
+        taken = []
+
+        def now():
+            if not taken:
+                taken.append(stack.enter_context(announce(case.address)))
+
+        yield now
+
+
+def test_an_environment_that_is_none_for_load_tests_is_refused(case, scenario):
+    with pytest.raises(Refused, match="not for load tests") as caught:
+        loaded(case, scenario)
+    assert "load_test = true" in caught.value.hint
+
+
+def test_who_may_create_no_database_is_told_how(load_case, cluster, scenario):
     with session(cluster.address(), "test") as admin:
         admin.execute(f"alter role {ROLE} nocreatedb")
-    assert main(["load-test", "case", scenario()]) == 3
-    assert f"alter role {ROLE} createdb" in capsys.readouterr().err
+    with pytest.raises(Refused, match="no database can be created") as caught:
+        loaded(load_case, scenario)
+    assert caught.value.hint == f"alter role {ROLE} createdb"
 
 
-def test_a_busy_target_is_left_alone(load_case, scenario, capsys):
+def test_a_busy_target_is_left_alone(load_case, scenario):
     settings = load_case.folder / "environments.toml"
     settings.write_text(settings.read_text().replace('"off"', '"off"\nwait_for_holder_seconds = 0'))
     with target_lock(load_case.address, "maintenance", wait_seconds=0, say=print):
-        assert main(["load-test", "case", scenario()]) == 3
-    assert "maintenance" in capsys.readouterr().err
+        with pytest.raises(TargetHeld, match="maintenance"):
+            loaded(load_case, scenario)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--pool", "0"], "--pool is 1 to 1000"),
-        (["--pool", "1001"], "--pool is 1 to 1000"),
-        (["--repeats", "11"], "--repeats is 1 to 10"),
-        (["--pool", "900"], "connections there are"),
-    ],
-)
-def test_what_cannot_be_is_refused_before_anything_is_made(load_case, cluster, scenario, capsys, arguments, said):
-    expected = 3 if said == "connections there are" else 2
-    assert main(["load-test", "case", scenario(), *arguments]) == expected
-    assert said in capsys.readouterr().err
+def test_a_pool_that_the_server_has_no_room_for_is_refused(load_case, cluster, scenario):
+    with pytest.raises(Refused, match=r"a pool of 900 takes more than 80% of the \d+ connections there are"):
+        loaded(load_case, replace(scenario, pool=900))
+    assert databases(cluster) == []
+
+
+def test_too_few_file_handles_are_said_before_anything_is_made(load_case, cluster, scenario, monkeypatch):
+    monkeypatch.setattr("resource.getrlimit", lambda _: (100, 4096))
+    with pytest.raises(Refused, match="20 connections need 220 file handles, 100 are allowed"):
+        loaded(load_case, scenario)
     assert databases(cluster) == []

@@ -5,52 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wedsync_db.load.criteria import Criterion, read_criteria
-from wedsync_db.load.engine import Measured
+from tests.support.load_runs import CRITERIA, SCENARIO, at, measured
+from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.measure import doubts, value_of
 from wedsync_db.load.run import KillSwitch, judged, run_line
-from wedsync_db.load.scenario import Scenario
-from wedsync_db.load.schedule import Phase, Schedule
-from wedsync_db.load.scripts import Script
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.load.worker import Progress
-
-SCRIPTS = (Script("read", 1, "select 1;", {}), Script("write", 1, "select 2;", {}))
-PHASES = (Phase("warm-up", 10, 10, 10, measured=False), Phase("steady", 10, 10, 10))
-CRITERIA = read_criteria(
-    {"response_ms": ["p(95)<50"], "errors": ["rate<0.01"], "dropped": ["count==0"]},
-    scripts=("read", "write"),
-    phases=("steady",),
-)
-SCENARIO = Scenario("s", "S", "", "", "", SCRIPTS, PHASES, CRITERIA, users=10, tenants=2, pool=2, repeats=2)
-
-
-def measured(**changes):
-    """200 arrivals, ten a second, each answered in 10 ms after none of waiting; the first half is warming up."""
-    many = 200
-    due = np.arange(many) / 10
-    script = np.arange(many) % 2
-    given = {
-        "waited": np.zeros(many, dtype=np.int64),
-        "service": np.full(many, 10_000, dtype=np.int64),
-        "late": np.ones(many, dtype=np.bool_),
-        "code": np.zeros(many, dtype=np.int16),
-        "errors": (),
-        "leaks": 0,
-        "cpu_seconds": 1.0,
-        "seconds": 21.0,
-        "processes": 2,
-        "share": 1.0,
-        "heartbeats": np.full(100, 100, dtype=np.int64),
-        **changes,
-    }
-    return Measured(SCENARIO, Schedule(due, script.astype(np.int16), np.zeros(many, dtype=np.int32)), **given)
-
-
-def at(places, value, many=200, kind=np.int64, fill=0):
-    made = np.full(many, fill, dtype=kind)
-    made[places] = value
-    return made
 
 
 def test_only_what_is_measured_counts():

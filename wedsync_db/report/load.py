@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from wedsync_db.load.run import LoadTest
@@ -18,14 +20,43 @@ _MEANS = {
 }
 
 
+def load_line(test: LoadTest) -> str:
+    """In a line."""
+    return f"{test.environment}, {test.scenario.title}: {test.result.verdict} ({_MEANS[test.result.verdict]})"
+
+
+def load_markdown(test: LoadTest) -> str:
+    """For the run's page."""
+    rows = [f"| {one.verdict} | `{one.criterion.text}` | {_value(one)} | {one.why} |" for one in test.result.judged]
+    doubts = [f"- {doubt}" for doubt in test.result.doubts]
+    return "\n".join(
+        [
+            f"# {load_line(test)}",
+            "",
+            _setup(test),
+            "",
+            "| | condition | value | |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            *doubts,
+        ]
+    )
+
+
+def write_load(test: LoadTest, folder: Path) -> Path:
+    """Write all figures as JSON; where they are."""
+    name = f"load-{test.environment}-{test.scenario.name}-{test.started_at:%Y%m%dT%H%M%SZ}.json"
+    path = folder / name
+    path.write_text(json.dumps({**load_data(test), "started_at": test.started_at.isoformat()}, indent=2) + "\n")
+    return path
+
+
 def load_text(test: LoadTest) -> str:
     """For the terminal."""
-    scenario = test.scenario
-    measured = sum(phase.seconds for phase in scenario.phases if phase.measured)
-    arrivals = sum(phase.arrivals for phase in scenario.phases if phase.measured) / measured
     lines = [
-        f"{test.environment}, {scenario.title}: {test.result.verdict} ({_MEANS[test.result.verdict]})",
-        f"  {len(test.runs)} × {measured:.0f} s, {arrivals:.0f} arrivals a second, pool {scenario.pool}, {test.server}",
+        load_line(test),
+        f"  {_setup(test)}",
         *(f"  {line}" for line in map(_line, test.result.judged)),
         *(f"  {doubt}" for doubt in test.result.doubts),
     ]
@@ -72,9 +103,21 @@ def found_from(test: LoadTest) -> float | None:
     return None if math.isnan(spread) else detectable(spread, len(values), len(values))
 
 
-def _line(one: Judged) -> str:
+def _setup(test: LoadTest) -> str:
+    scenario = test.scenario
+    measured = sum(phase.seconds for phase in scenario.phases if phase.measured)
+    arrivals = sum(phase.arrivals for phase in scenario.phases if phase.measured) / measured
+    return (
+        f"{len(test.runs)} × {measured:.0f} s, {arrivals:.0f} arrivals a second, pool {scenario.pool}, {test.server},"
+        f" seed {test.seed}"
+    )
+
+
+def _value(one: Judged) -> str:
     if one.interval:
-        value = f"{one.interval.middle:.3g} ({one.interval.low:.3g} to {one.interval.high:.3g})"
-    else:
-        value = ", ".join("not measured" if value is None else f"{value:.4g}" for value in one.values)
-    return f"{one.verdict.value:<12}  {one.criterion.text}: {value}; {one.why}"
+        return f"{one.interval.middle:.3g} ({one.interval.low:.3g} to {one.interval.high:.3g})"
+    return ", ".join("not measured" if value is None else f"{value:.4g}" for value in one.values)
+
+
+def _line(one: Judged) -> str:
+    return f"{one.verdict.value:<12}  {one.criterion.text}: {_value(one)}; {one.why}"

@@ -1,0 +1,41 @@
+"""The verb load-test: the flow load_test, run from the command line."""
+
+from __future__ import annotations
+
+import argparse
+
+from flows.local_runs import prepare, run
+from wedsync_db.cli.answer import Answer
+from wedsync_db.errors import UsageError
+from wedsync_db.installation import Installation
+
+_MOST_CONNECTIONS, _MOST_RUNS = 1000, 10
+
+
+def load_test(arguments: argparse.Namespace, installation: Installation) -> Answer:
+    """Run a scenario; what is wrong with the command is told before Prefect starts.
+
+    Raises:
+        UsageError: the scenario or an option is no good.
+        WedsyncError: how it ended, if not well.
+    """
+    from wedsync_db.load.run import require_marked
+    from wedsync_db.load.scenario import find_scenario, read_scenario
+
+    environment = installation.environment(arguments.environment)
+    path = find_scenario(arguments.scenario)
+    read_scenario(path)
+    _within("--pool", arguments.pool, _MOST_CONNECTIONS)
+    _within("--repeats", arguments.repeats, _MOST_RUNS)
+    require_marked(environment)
+    prepare(installation)
+    from flows.load_test import load_test as flow
+
+    given = (environment.name, str(path), arguments.pool, arguments.repeats, arguments.seed)
+    # a file of somebody's own is none of the names that the form offers
+    return run(lambda: flow.with_options(validate_parameters=False)(*given, return_state=True))
+
+
+def _within(name: str, value: int | None, most: int) -> None:
+    if value is not None and not 1 <= value <= most:
+        raise UsageError(f"{name} is 1 to {most}")

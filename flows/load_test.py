@@ -1,0 +1,45 @@
+"""Load-test validation: does the database hold so many users?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from tasks.each import all_ended
+from tasks.load import ScenarioName, run_load_test
+from tasks.names import EnvironmentName
+
+Connections = Annotated[int, Field(ge=1, le=1000)]
+Repeats = Annotated[int, Field(ge=1, le=10)]
+
+
+def _run_name() -> str:
+    return f"load_test-{flow_run.parameters.get('environment')}-{flow_run.parameters.get('scenario')}"
+
+
+@flow(name="load_test", flow_run_name=_run_name, retries=0, persist_result=False)
+def load_test(
+    environment: EnvironmentName,
+    scenario: ScenarioName = "users_1000",
+    pool: Connections | None = None,
+    repeats: Repeats | None = None,
+    seed: int = 1,
+) -> State[object]:
+    """Run a scenario in a database of its own beside the target, as often as a verdict needs, and judge it.
+
+    PASS and FAIL are findings about the database. INCONCLUSIVE says that the runs differ too much to tell; INVALID that
+    the generator or the machine was the slow one. Neither passes.
+
+    Args:
+        environment: One that says `load_test = true` in environments.toml. Nothing of its own is read or written, but
+            its server is busy with this.
+        scenario: What people do, how many they are, and what is asked of the database.
+        pool: Connections they share; the scenario's own by default.
+        repeats: Runs; the scenario's own by default. A verdict needs two, five are better.
+        seed: Everything that is drawn comes from it: the same seed, the same load.
+    """
+    return all_ended([run_load_test(environment, scenario, pool, repeats, seed)])

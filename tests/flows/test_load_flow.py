@@ -1,0 +1,104 @@
+"""The flow load_test: its end says the verdict, its form offers our scenarios, its report is a file."""
+
+import json
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from flows.__main__ import main
+from tests.support.case import write_settings
+from tests.support.load_runs import SCENARIO, measured
+from wedsync_db.errors import Refused
+from wedsync_db.load.run import LoadTest, judged
+from wedsync_db.load.scenario import shipped
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def what_a_verb_sets_for_its_process_is_taken_back():
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+
+
+@pytest.fixture
+def ends(case, monkeypatch):
+    """Let a load test end with these runs, instead of running it."""
+    write_settings(case.folder, "load_test = true")
+
+    def end(*runs):
+        def load_test(_installation, environment, scenario, *, seed, **_):
+            shown = replace(SCENARIO, title=scenario.title, name=scenario.name, pool=scenario.pool)
+            return LoadTest(environment.name, shown, "PostgreSQL 18.4", seed, AT, runs, judged(SCENARIO, runs))
+
+        monkeypatch.setattr("tasks.load.load_test", load_test)
+
+    return end
+
+
+def slow(milliseconds):
+    return measured(service=measured().service * 0 + milliseconds * 1000)
+
+
+@pytest.mark.parametrize(
+    ("runs", "code", "verdict"),
+    [
+        ((slow(10), slow(11)), 0, "PASS"),
+        ((slow(80), slow(81)), 1, "FAIL"),
+        ((slow(30), slow(70)), 5, "INCONCLUSIVE"),
+        ((slow(10), replace(slow(10), cpu_seconds=40.0)), 5, "INVALID"),
+    ],
+)
+def test_the_exit_code_says_the_verdict(case, ends, capsys, runs, code, verdict):
+    ends(*runs)
+    assert main(["load-test", "case", "users_1000", "--pool", "7"]) == code
+    assert f"case, 1,000 users: {verdict} (" in capsys.readouterr().err
+    (report,) = case.installation.home.reports.glob("load-case-users_1000-20261121T120000Z.json")
+    written = json.loads(report.read_text())
+    assert (written["verdict"], written["pool"], written["runs"]) == (verdict, 7, 2)
+
+
+def test_what_goes_wrong_is_the_run_s_end(case, ends, monkeypatch, capsys):
+    ends()
+
+    def refuse(*_, **__):
+        raise Refused("no room", hint="make some")
+
+    monkeypatch.setattr("tasks.load.load_test", refuse)
+    assert main(["load-test", "case", "spike"]) == 3
+    assert "no room" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["case", "users_1"], 2, "there is no scenario users_1"),
+        (["case", "spike", "--pool", "0"], 2, "--pool is 1 to 1000"),
+        (["case", "spike", "--repeats", "11"], 2, "--repeats is 1 to 10"),
+        (["nowhere", "spike"], 2, "there is no environment nowhere"),
+    ],
+)
+def test_a_wrong_command_is_told_before_prefect_starts(case, ends, capsys, arguments, code, said):
+    ends()
+    assert main(["load-test", *arguments]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_an_environment_not_for_load_tests_is_refused(case, capsys):
+    assert main(["load-test", "case", "spike"]) == 3
+    assert "load_test = true" in capsys.readouterr().err
+
+
+def test_the_form_offers_the_scenarios_by_name():
+    from prefect.utilities.callables import parameter_schema
+
+    from flows.load_test import load_test
+
+    properties = parameter_schema(load_test).model_dump()["properties"]
+    assert properties["scenario"]["enum"] == list(shipped())
+    assert properties["pool"]["anyOf"][0]["maximum"] == 1000
