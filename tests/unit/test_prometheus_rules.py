@@ -256,6 +256,7 @@ def test_a_counter_is_asked_how_it_grew_and_nothing_else_is():
     for rule in rules({}):
         for function, name in re.findall(r"(\w+)\((pgops_\w+)", rule.expression):
             assert (function in ("rate", "increase")) == name.endswith("_total"), rule.alert
+        assert "timestamp(" not in rule.expression, "that is when it was scraped"
         assert not re.search(r"(?<!rate\()(?<!increase\()\bpgops_\w+_total\b", rule.expression), rule.alert
 
 

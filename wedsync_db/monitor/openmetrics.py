@@ -46,6 +46,7 @@ def _family(name: str, series: Iterable[tuple[Metric, float]], labels: Mapping[s
     yield f"# TYPE {name} {first[0].kind}"
     if suffix := _suffix(first[0]):
         yield f"# UNIT {name} {suffix[1:]}"
+    yield f"# HELP {name} {first[0].name.replace('_', ' ')}, in {first[0].unit}"
     for metric, value in series:
         shown = {**labels, **dict(metric.labels)}
         inner = ",".join(f'{label}="{_escaped(text)}"' for label, text in shown.items())
