@@ -15,7 +15,8 @@ from tests.support.broken import lay_base, once_backed_up, planted, switch_on
 from tests.support.case import write_settings
 from wedsync_db.history.deployments import Deployed, Deployments, between
 from wedsync_db.history.store import open_history
-from wedsync_db.model import Fingerprint, Opened
+from wedsync_db.migrate.recover import Recovery
+from wedsync_db.model import DeploymentStatus, Fingerprint, Opened
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 AT = datetime(2026, 6, 7, 14, 30, tzinfo=UTC)
@@ -95,6 +96,23 @@ def test_a_store_that_is_lost_or_hangs_stops_nothing(case, store, monkeypatch, w
     for thread in threading.enumerate():
         if thread.name == "note":
             thread.join(60)
+
+
+def test_what_recover_settled_and_what_it_could_not(case, store):
+    from tasks import record
+
+    for name in ("a", "b", "c"):
+        Deployments("case", store).begin(name, AT, ())
+    record.settled(
+        "case", (Recovery("a", DeploymentStatus.DONE, "", AT), Recovery("b", DeploymentStatus.ROLLED_BACK, ""))
+    )
+    record.stuck("case", replace(values.deployment(), id="d", started_at=AT))
+    record.wait_for_notes()
+    record.unsettled("case")
+    record.wait_for_notes()
+    assert {one.id: one.outcome for one in noted(store)} == {
+        "a": "done", "b": "rolled_back", "c": "person_needed", "d": "failed"
+    }  # fmt: skip
 
 
 def test_where_nothing_was_ever_kept_nothing_is_made(case, warned):

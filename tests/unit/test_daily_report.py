@@ -6,6 +6,8 @@ import itertools
 import json
 import math
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -21,6 +23,7 @@ from tests.support.history_days import CRASH, DAY, GAP, MINUTE, NOW, known_days
 from wedsync_db.history import buckets
 from wedsync_db.history.buckets import Gap
 from wedsync_db.history.daily import Firing, Known, keys_of
+from wedsync_db.history.deployments import Deployed
 from wedsync_db.history.forecast import Growth
 from wedsync_db.history.raw import EPOCH
 from wedsync_db.installation import CHECKOUT
@@ -215,6 +218,49 @@ def test_a_key_that_runs_out_is_foretold():
         "Key app.a.id (54 % used) runs out in 116 days at the earliest, most likely in 116"
     ]
     assert ("Fullest key", "90 %", "app.b.id") in [(one.label, one.value, one.more) for one in top.facts]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "hours_ago", "last", "said"),
+    [
+        ("done", 1, True, None),
+        ("rolled_back", 1, True, "was rolled back → docs/runbooks/1-failed.md"),
+        ("rolled_back", 30, True, None),
+        ("person_needed", 90, True, "waits for a person → docs/runbooks/4-person-needed.md"),
+        ("person_needed", 90, False, None),
+        ("person_needed", 2, False, "waits for a person → docs/runbooks/4-person-needed.md"),
+        ("failed", 90, True, "could not be rolled back → docs/runbooks/5-inconclusive.md"),
+        ("running", 1, True, None),
+        ("running", 25, True, "has not ended since it began → docs/runbooks/5-inconclusive.md"),
+        ("running", 25, False, None),
+    ],
+)
+def test_deployments_that_need_somebody(outcome, hours_ago, last, said):
+    began = NOW - timedelta(hours=hours_ago)
+    one = Deployed("a", began, None if outcome == "running" else began, outcome)
+    later = () if last else (Deployed("b", NOW - MINUTE, NOW, "done"),)
+    top = summary(replace(known(), deployments=(one, *later)), Now((WELL,)), LIMITS)
+    found = [f"{each.text} → {each.where}" for each in top.attention]
+    assert found == ([f"Deployment D1 {said}"] if said else [])
+
+
+def test_a_night_that_failed_or_is_missing():
+    bad = replace(known().nights[-1], outcome="failed", summary="case: failed")
+    for nights, hours, said in (
+        ((bad,), 0, ["The last night failed: case: failed"]),
+        ((bad, known().nights[-1]), 0, []),
+        (known().nights, 37, ["The last nightly maintenance was 41 hours ago"]),
+        ((), 0, []),
+    ):
+        late = replace(known(), nights=nights, until=NOW + timedelta(hours=hours), fast=EMPTY.fast, told=())
+        found = [one.text for one in summary(late, Now((WELL,)), LIMITS).attention]
+        assert [text for text in found if "night" in text] == said
+
+
+def test_nothing_is_imported_to_draw_until_something_is_drawn():
+    asked = "import sys, wedsync_db.cli.reporting, wedsync_db.report.daily.page; print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_ids_are_foretold():

@@ -147,13 +147,12 @@ class Known:
 
 
 def known(connection: psycopg.Connection, environment: str, since: datetime, until: datetime) -> Known:
-    """Read it all. A part that cannot be read is empty, and a problem; raises nothing."""
+    """Read it all, in a session that commits by itself. A part that cannot be read is empty, and a problem."""
     problems: list[str] = []
 
     def part(what: str, read: Callable[[], T], otherwise: T) -> T:
         try:
-            with connection.transaction():
-                return read()
+            return read()
         except (WedsyncError, psycopg.Error) as error:
             problems.append(f"{what} cannot be read: {said(error)}")
             return otherwise

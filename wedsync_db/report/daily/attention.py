@@ -28,10 +28,11 @@ TONES: Mapping[State, Tone] = {
     State.UNKNOWN: "warn",
     State.UNHEALTHY: "bad",
 }
-_ENDS: Mapping[str, tuple[str, Tone]] = {
-    "person_needed": ("waits for a person", "bad"),
-    "failed": ("could not be rolled back", "bad"),
-    "rolled_back": ("was rolled back", "warn"),
+_ENDS: Mapping[str, tuple[str, Tone, str]] = {
+    "person_needed": ("waits for a person", "bad", "4-person-needed.md"),
+    "failed": ("could not be rolled back", "bad", "5-inconclusive.md"),
+    "rolled_back": ("was rolled back", "warn", "1-failed.md"),
+    "running": ("has not ended since it began", "warn", "5-inconclusive.md"),
 }
 
 
@@ -133,17 +134,19 @@ def _of_nights(known: Known) -> Iterator[Attention]:
     if known.until - last.finished_at > _NIGHT_LATE:
         yield Attention("warn", f"The last nightly maintenance was {age(known.until - last.finished_at)} ago")
     elif last.outcome == "failed":
-        yield Attention("bad", f"The last night failed: {last.summary}")
+        yield Attention("bad", f"The last night failed: {last.summary}", "failed-drill.md")
 
 
 def _of_deployments(known: Known) -> Iterator[Attention]:
+    """Those of the last day, and the newest for as long as it waits."""
     for number, one in enumerate(known.deployments, 1):
+        if one.outcome not in _ENDS:
+            continue
         recent = known.until - (one.finished_at or one.started_at) < _DAY
-        said, tone = _ENDS.get(one.outcome, ("", "warn"))
-        if one.outcome == "running" and known.until - one.started_at > _DAY:
-            said, tone = "has not ended since it began", "warn"
-        if said and (recent or one is known.deployments[-1]) and (one.outcome != "rolled_back" or recent):
-            yield Attention(tone, f"Deployment D{number} {said}")
+        waits = one is known.deployments[-1] and one.outcome != "rolled_back"
+        if (waits and not recent) if one.outcome == "running" else (recent or waits):
+            said, tone, page = _ENDS[one.outcome]
+            yield Attention(tone, f"Deployment D{number} {said}", page)
 
 
 def _of_measuring(known: Known) -> Iterator[Attention]:

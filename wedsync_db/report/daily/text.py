@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from wedsync_db.report.daily.runbook import FILE
 from wedsync_db.report.daily.top import Attention, Summary
 from wedsync_db.report.markdown import table, untagged
 
@@ -31,10 +30,7 @@ def summary_json(environment: str, top: Summary, page: str) -> dict[str, Any]:
     return {
         "environment": environment,
         "status": top.state.value,
-        "attention": [
-            {"severity": one.tone, "text": one.text, "runbook": f"{FILE}#{one.runbook}" if one.runbook else None}
-            for one in top.attention
-        ],
+        "attention": [{"severity": one.tone, "text": one.text, "runbook": one.where or None} for one in top.attention],
         "changes": list(top.changes),
         "page": page,
     }
@@ -46,4 +42,4 @@ def _listed(lines: Iterable[str]) -> list[str]:
 
 
 def _said(one: Attention) -> str:
-    return f"{one.text} → {FILE}#{one.runbook}" if one.runbook else one.text
+    return f"{one.text} → {one.where}" if one.where else one.text

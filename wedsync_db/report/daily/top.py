@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wedsync_db.monitor.states import Checked, State
+from wedsync_db.report.daily.runbook import FILE
 
 Tone = Literal["good", "warn", "bad"]
 
@@ -21,11 +22,18 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Something that needs somebody; `runbook` is a section of docs/runbooks/health.md."""
+    """Something that needs somebody; `runbook` is a section of docs/runbooks/health.md, or a page beside it."""
 
     tone: Tone
     text: str
     runbook: str = ""
+
+    @property
+    def where(self) -> str:
+        """Where to read on, as a path in the checkout; empty where nothing is written about it."""
+        if not self.runbook:
+            return ""
+        return f"docs/runbooks/{self.runbook}" if self.runbook.endswith(".md") else f"{FILE}#{self.runbook}"
 
 
 @dataclass(frozen=True, slots=True)
