@@ -139,6 +139,20 @@ def test_only_tables_that_moved(address, db):
     assert rates(first, second)[inserted] == pytest.approx(2 / 300)
 
 
+def test_what_is_left_over_comes_the_next_time(address, db, monkeypatch):
+    real = collecting.query
+    monkeypatch.setattr(collecting, "query", lambda file, name: real(file, name).replace("limit 500", "limit 1"))
+    db.execute("create table much (id int); create table little (id int)")
+    db.execute(
+        "insert into much values (1), (2), (3); insert into little values (1); select pg_stat_force_next_flush()"
+    )
+    memory = ""
+    for expected in ({"public.much": 3}, {"public.little": 1}, {}):
+        found = collect(address, "tables", clock=at(), before=memory)
+        memory = found.memory
+        assert of_tables(found, "table_rows_inserted") == expected
+
+
 @every_major
 @pytest.mark.parametrize("reset", ["pg_stat_reset()", "pg_stat_reset_shared('wal')"])
 def test_counters_that_began_anew_give_no_deltas(address, db, reset):

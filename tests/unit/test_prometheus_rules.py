@@ -14,7 +14,7 @@ import yaml
 
 from tests.support.series import asked_for, exported
 from wedsync_db.monitor import health
-from wedsync_db.monitor.alerts import clear_limit
+from wedsync_db.monitor.alerts import CALM_SECONDS, clear_limit
 from wedsync_db.monitor.judge import RUNBOOK
 from wedsync_db.monitor.rules import LEAST_BLOCKS, LEAST_TRANSACTIONS, VALUES, alert_name, rules, rules_text
 from wedsync_db.monitor.thresholds import THRESHOLDS
@@ -285,6 +285,7 @@ def test_it_clears_at_another_limit_than_it_fires_at():
     for name, level in levels():
         limit, expression = getattr(THRESHOLDS[name], level), RULES[alert_name(name, level)].expression
         assert f" {limit:g}\n" in expression, name
+        assert RULES[alert_name(name, level)].keep_firing_seconds == CALM_SECONDS
         if limit:
             assert f" {clear_limit(THRESHOLDS[name], limit):g} and on (environment) ALERTS" in expression, name
 

@@ -239,11 +239,11 @@ def _yaml(rule: Rule) -> Iterator[str]:
     yield f"          severity: {rule.severity}"
     if rule.check:
         yield f"          check: {rule.check}"
-    anchor = rule.check.replace("_", "-") or "top"
+    anchor = f"#{rule.check.replace('_', '-')}" if rule.check else ""
     yield "        annotations:"
     yield f"          summary: {_quoted(rule.summary)}"
     yield f"          evidence: {_quoted(rule.evidence)}"
-    yield f"          runbook_url: {RUNBOOK}#{anchor}"
+    yield f"          runbook_url: {RUNBOOK}{anchor}"
 
 
 def _quoted(text: str) -> str:
