@@ -18,6 +18,7 @@ from tests.support.majors import every_major
 from tests.support.pooler import PORT, needs_pgbouncer, poolers
 from wedsync_db.errors import Unreachable, UsageError
 from wedsync_db.monitor.openmetrics import openmetrics
+from wedsync_db.pool.connections import Connection
 from wedsync_db.pool.ledger import log_leak
 from wedsync_db.pool.pool import open_pool
 from wedsync_db.pool.tiers import TIERS, Tier
@@ -112,6 +113,8 @@ def out_of_a_block(connection, statement):
 
 
 def by_hand(connection, statement):
+    connection.execute("select 1")
+    connection.commit()
     connection.execute(f"{statement}; commit")
 
 
@@ -150,6 +153,7 @@ def leaves_nothing(way, ends):
 
 def asked(pool, question):
     with pool.connection() as connection:
+        assert not connection.autocommit
         return connection.execute(question).fetchone()
 
 
@@ -162,11 +166,12 @@ def test_a_reset_is_whole_on_every_version(address, db):
             connection.execute(sql.SQL("set session authorization {}").format(role))
             connection.execute("create temp table mine (id int); set statement_timeout = 0; set app.org = 'a'")
             connection.execute("prepare secret as select 'of a tenant'")
+            connection.prepare_threshold = 0
             for _ in range(9):
                 connection.execute("select %s::int", [1])
             connection.commit()
             connection.read_only, connection.isolation_level = True, psycopg.IsolationLevel.SERIALIZABLE
-            connection.row_factory, connection.prepare_threshold = dict_row, 0
+            connection.row_factory = dict_row
         with pool.connection() as connection:
             assert (connection.read_only, connection.isolation_level, connection.prepare_threshold) == (None, None, 5)
             found = connection.execute(
@@ -240,6 +245,21 @@ def test_a_caught_error_does_not_pass_for_a_commit(way):
                 connection.execute("insert into counted (value) values (1); select 1 / 0")
         with pool.connection() as connection:
             assert connection.execute("select count(*) from counted").fetchone() == (0,)
+
+
+def test_one_that_is_given_back_unused_stays_and_one_that_cannot_be_cleaned_goes(way, monkeypatch):
+    def no(_connection):
+        raise psycopg.OperationalError("not now")
+
+    with open_pool(way, ONE) as pool:
+        for _ in range(3):
+            with pool.connection():
+                pass
+        assert value(pool, "pool_connections") == 1
+        monkeypatch.setattr(Connection, "leave_nothing", no)
+        asked(pool, "select 1")
+        asked(pool, "select 1")
+        assert value(pool, "pool_connections") >= 2
 
 
 def test_a_block_ends_by_itself_and_a_pipeline_before_the_transaction(way):

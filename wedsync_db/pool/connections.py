@@ -86,7 +86,6 @@ class Connection(psycopg.Connection[TupleRow]):
         if not (self._clean or self._behind_pooler):  # autocommit, or a COMMIT of the borrower's own
             self.set_autocommit(True)  # or it would begin a transaction first
             self.execute(self._cleaning, prepare=False)
-        self._clean = False
         if self.autocommit:
             self.set_autocommit(False)
         if (self.isolation_level, self.read_only, self.deferrable) != (None, None, None):
