@@ -56,8 +56,9 @@ def slow(milliseconds):
 )
 def test_the_exit_code_says_the_verdict(case, ends, capsys, runs, code, verdict):
     ends(*runs)
-    assert main(["load-test", "case", "users_1000", "--pool", "7"]) == code
-    assert f"case, 1,000 users: {verdict} (" in capsys.readouterr().err
+    assert main(["load-test", "case", "users_1000", "--pool", "7", "--json"]) == code
+    said = json.loads(capsys.readouterr().out)
+    assert f"case, 1,000 users: {verdict} (" in (said["result"] if code == 0 else said["message"])
     (report,) = case.installation.home.reports.glob("load-case-users_1000-20261121T120000Z.json")
     written = json.loads(report.read_text())
     assert (written["verdict"], written["pool"], written["runs"]) == (verdict, 7, 2)
