@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.golden import assert_golden
-from tests.support.history_days import CRASH, DAY, GAP, MINUTE, NOW, known_days
+from tests.support.history_days import CRASH, DAY, GAP, MINUTE, NOW, known_days, statements
 from wedsync_db.history import buckets
 from wedsync_db.history.buckets import Gap
 from wedsync_db.history.daily import Firing, Known, keys_of
@@ -172,6 +172,7 @@ def test_unknown_is_never_well():
     assert summary(silent, Now(), LIMITS).state is State.UNKNOWN
     assert "Nothing was measured for 12 minutes: does the flow `monitor` run?" in attention(silent, Now())
     assert summary(replace(known(), firing=()), Now(), LIMITS).state is State.HEALTHY
+    assert summary(replace(known(), firing=()), Now(problem="it does not answer"), LIMITS).state is State.UNKNOWN
     for state, worst in (("unknown", State.DEGRADED), ("unhealthy", State.UNHEALTHY)):
         sick = replace(known(), firing=(Firing("blocked", "", state, NOW),))
         assert summary(sick, Now(), LIMITS).state is worst
@@ -242,6 +243,15 @@ def test_deployments_that_need_somebody(outcome, hours_ago, last, said):
     top = summary(replace(known(), deployments=(one, *later)), Now((WELL,)), LIMITS)
     found = [f"{each.text} → {each.where}" for each in top.attention]
     assert found == ([f"Deployment D1 {said}"] if said else [])
+
+
+def test_a_day_is_not_told_by_an_hour():
+    day = {one.label: one.more for one in summary(known(), NOW_SEEN, LIMITS).facts}["Transaction ids"]
+    assert day == "7.4 % of 500 M, 1.13 M a day"
+    for minutes_, said in ((60, "7.4 % of 500 M"), (24 * 60, day)):
+        short = replace(known(), fast=known().fast.iloc[-minutes_:])
+        found = {one.label: one.more for one in summary(short, NOW_SEEN, LIMITS).facts}["Transaction ids"]
+        assert found == said
 
 
 def test_a_night_that_failed_or_is_missing():
@@ -401,6 +411,9 @@ def test_statements_by_their_share_and_why_where_there_are_none():
     assert (found.bars[0].value, found.bars[0].more) == (pytest.approx(0.3634, abs=1e-4), "90 k calls of 204 ms")
     assert found.bars[-1].label == "statement 10, whose text nobody has"
     assert found.notes == ("All others together took 4.1 %.",)
+    few = statements_ranking(replace(EMPTY, statements=(statements()[0], statements()[-1])))
+    assert [bar.label[:6] for bar in few.bars] == ["select"], "all others together are no statement"
+    assert few.notes == ("All others together took 3.8 %.",)
     assert statements_ranking(EMPTY).notes[0].startswith("Not available: nothing was kept of statements")
     said = ("wal: this role may not ask", "statements: pg_stat_statements is not in shared_preload_libraries")
     assert statements_ranking(replace(EMPTY, unread=said)).notes == (

@@ -111,11 +111,13 @@ def highest_between(found: pd.DataFrame, name: str, since: datetime, until: date
     return number(_of(found, name)[inside].max())
 
 
-def risen_between(found: pd.DataFrame, name: str, since: datetime, until: datetime) -> float | None:
-    """How much a gauge went up in all, what it fell by left aside; None where nothing is known."""
+def risen_between(found: pd.DataFrame, name: str, since: datetime, until: datetime) -> tuple[float, float] | None:
+    """How much a gauge went up in all, what it fell by left aside, and in how many seconds; None: nothing is known."""
     inside = (found.index > pd.Timestamp(since)) & (found.index <= pd.Timestamp(until))
-    steps = _of(found, name)[inside].dropna().diff().dropna()
-    return float(steps.clip(lower=0).sum()) if len(steps) else None
+    known = _of(found, name)[inside].dropna()
+    if len(known) < 2:  # noqa: PLR2004 one value is no rise
+        return None
+    return float(known.diff().clip(lower=0).sum()), (known.index[-1] - known.index[0]).total_seconds()
 
 
 def newest_of(found: pd.DataFrame, name: str) -> float | None:

@@ -12,7 +12,7 @@ from wedsync_db.report.daily.words import figure
 _IDLE = re.compile(r"\.0(?= )| 0 (?:s|min)$")
 _SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 43_200, 86_400)
 _EDGE = 0.02
-_HOURS = (1, 2, 3, 6, 12, 24, 48, 72, 96, 168, 336, 720, 1440, 2880, 8760)
+_HOURS = (1 / 12, 0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 72, 96, 168, 336, 720, 1440, 2880, 8760)
 
 
 def ticks(low: float, high: float, unit: Unit) -> list[float]:

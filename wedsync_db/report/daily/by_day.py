@@ -13,6 +13,7 @@ from wedsync_db.report.markdown import counted, duration, size
 
 _AHEAD_DAYS = 30
 _TOP, _MOST_BAD = 10, 5
+_WIDEST_BAR, _BARS = 0.55, 25  # days; of so many in a window of any length there is room between them
 _THRESHOLD_ROWS, _THRESHOLD_SHARE, _HIGHEST_THRESHOLD = 50.0, 0.2, 100_000_000.0  # as autovacuum's settings come
 _ACTIONS: tuple[tuple[str, Colour], ...] = (("freeze", "c1"), ("vacuum", "c3"), ("analyze", "c5"))
 _PROVEN: tuple[tuple[str, str, Colour, str], ...] = (
@@ -127,7 +128,7 @@ def nights_chart(known: Known) -> Chart:
         times=tuple(night.started_at for night in nights),
         layers=tuple(shown) if nights else (),
         marks=marks_of(known.deployments),
-        bar_days=0.55,
+        bar_days=min(_WIDEST_BAR, (known.until - known.since) / timedelta(days=_BARS)),
         notes=tuple(_night_notes(nights)),
     )
 

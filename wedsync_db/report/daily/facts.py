@@ -14,6 +14,7 @@ from wedsync_db.report.daily.words import NOT_KNOWN, age, counted_short, figure,
 from wedsync_db.report.markdown import size
 
 _DAY = timedelta(days=1)
+_LEAST_SECONDS = 12 * 3600
 
 
 def facts(known: Known, now: Now, limits: Mapping[str, Threshold]) -> Iterator[Fact]:
@@ -63,6 +64,11 @@ def _ids_fact(known: Known, limits: Mapping[str, Threshold]) -> Fact:
 
 
 def ids_a_day(known: Known) -> float | None:
-    """How many transaction ids a day are used, by the last three; freezing in between left aside."""
-    used = buckets.risen_between(known.fast, "oldest_xid_age", known.until - 3 * _DAY, known.until)
-    return None if used is None else used / 3
+    """How many transaction ids a day are used, by the last three; freezing in between left aside.
+
+    None where less than half a day is known: a busy hour says nothing about a day.
+    """
+    risen = buckets.risen_between(known.fast, "oldest_xid_age", known.until - 3 * _DAY, known.until)
+    if risen is None or risen[1] < _LEAST_SECONDS:
+        return None
+    return risen[0] * _DAY.total_seconds() / risen[1]

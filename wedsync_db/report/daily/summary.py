@@ -32,11 +32,13 @@ def summary(known: Known, now: Now, limits: Mapping[str, Threshold]) -> Summary:
 
 
 def _state(known: Known, now: Now) -> State:
-    """By what was looked at just now; else by the alerts, where somebody still looks."""
+    """By what was looked at just now; else by the alerts, where somebody still looks and nothing says otherwise."""
     if now.found is not None:
         return overall(now.found)
     if known.fast.empty or known.until - known.fast.index[-1].to_pydatetime() > _STALE:
         return State.UNKNOWN
     states = {State(one.state) for one in known.firing}
     worst = next((s for s in (State.UNHEALTHY, State.DEGRADED, State.UNKNOWN) if s in states), State.HEALTHY)
+    if worst is State.HEALTHY and now.problem:
+        return State.UNKNOWN
     return State.DEGRADED if worst is State.UNKNOWN else worst
