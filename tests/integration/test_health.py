@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.support.majors import every_major
+from wedsync_db.monitor import keys
 from wedsync_db.monitor.health import BackupFacts, Counters, blocking_tree, look, of_counters
 from wedsync_db.monitor.pooler import CHECKS as POOLER
 from wedsync_db.monitor.states import State, overall
@@ -167,6 +168,22 @@ def test_nothing_waits_for_a_lock(address, db):
         holder.execute("lock table t in access exclusive mode")
         found = looked(address)
     assert not [one for one in found if one.state is State.UNKNOWN]
+
+
+@every_major
+def test_keys_are_read_a_few_at_a_time_and_those_without_end_not_at_all(db, monkeypatch):
+    """Each keeps a lock for as long as its statement lasts; the server has room for some thousands."""
+    monkeypatch.setattr(keys, "_AT_ONCE", 2)
+    for number in range(5):
+        db.execute(f"create table t{number} (id int primary key generated always as identity)")
+        db.execute(f"select setval('t{number}_id_seq', {number} * 100000000 + 1)")
+    db.execute("create table endless (id bigserial primary key); create sequence cycling as int cycle")
+    db.execute("create sequence alone as smallint; select setval('alone', 32767)")
+    found = keys.used_up(db, time.monotonic() + 60)
+    assert [name for name, *_ in found] == ["public.alone", *(f"public.t{number}.id" for number in (4, 3, 2, 1, 0))]
+    assert found[0][1:] == (1.0, "public.alone of type smallint")
+    (unread,) = keys.used_up(db, time.monotonic() - 1)
+    assert unread == ("unreadable", None, "6 sequences were not read: there was no time left")
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ def _sessions(sick: Sick) -> Iterator[None]:
             for number in range(5):
                 begun(f"reader {number}", "select * from app.booked")
             waiting(9)
-            for number in range(7):
+            for number in range(6):
                 opened(f"idle {number}")
             yield
         finally:

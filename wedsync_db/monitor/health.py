@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +17,7 @@ import psycopg
 from wedsync_db.errors import WedsyncError
 from wedsync_db.monitor.alerts import REACHABLE
 from wedsync_db.monitor.judge import RUNBOOK, judge, not_asked, unknown, worst
+from wedsync_db.monitor.keys import used_up
 from wedsync_db.monitor.states import Checked, State
 from wedsync_db.monitor.thresholds import Threshold, limits
 from wedsync_db.postgres.disk import Room, data_room
@@ -196,7 +197,7 @@ def _asked(
         yield unknown(name, threshold, f"there was no time left of {BUDGET_SECONDS:.0f} s")
         return
     try:
-        rows = _rows(connection, name, known)
+        rows = _rows(connection, name, known, deadline)
     except psycopg.Error as error:
         if connection.closed:
             raise
@@ -212,7 +213,11 @@ def _asked(
         yield judge(name, threshold, 0.0 if threshold.higher_is_worse else 1.0)
 
 
-def _rows(connection: psycopg.Connection, name: str, known: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _rows(
+    connection: psycopg.Connection, name: str, known: Mapping[str, Any], deadline: float
+) -> Sequence[tuple[Any, ...]]:
+    if name == "sequence":
+        return used_up(connection, deadline)
     try:
         return connection.execute(_text(connection, name), known).fetchall()
     except psycopg.errors.InsufficientPrivilege:

@@ -187,9 +187,9 @@ cross join lateral (
          case pg_catalog.current_setting('archive_mode') when 'off' then 'archiving is off' else 'its primary archives' end
 ) as here (off, why)
 
--- name: sequence
--- A column ends before its sequence does: an int4 key with a bigint sequence, its own or one that its default asks. Those that
--- may not be read are one line.
+-- name: keys
+-- Keys that can run out: a column ends before its sequence does, an int4 key with a bigint sequence, its own or one that its
+-- default asks. A bigint lasts for ever and is not read.
 with used as (
   select d.objid as sequence, d.refobjid as relation, d.refobjsubid as place from pg_catalog.pg_depend as d
   where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
@@ -198,28 +198,31 @@ with used as (
   select d.refobjid, f.adrelid, f.adnum from pg_catalog.pg_depend as d join pg_catalog.pg_attrdef as f on f.oid = d.objid
   where d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
     and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-), known as materialized (
-  select coalesce(pg_catalog.format('%%I.%%I.%%I', n.nspname, c.relname, a.attname),
-                  pg_catalog.format('%%I.%%I', s.nspname, q.relname)) as name,
-         pg_catalog.format_type(coalesce(a.atttypid, p.seqtypid), null) as type,
-         pg_catalog.has_sequence_privilege(q.oid, 'select, usage') as is_readable,
-         coalesce(v.last_value, 0) / least(v.max_value, case a.atttypid when 'pg_catalog.int2'::pg_catalog.regtype then 32767
-                                                          when 'pg_catalog.int4'::pg_catalog.regtype then 2147483647
-                                                          else 9223372036854775807 end)::double precision as share
-  from pg_catalog.pg_class as q
-  join pg_catalog.pg_sequence as p on p.seqrelid = q.oid and p.seqincrement > 0 and not p.seqcycle
-  join pg_catalog.pg_namespace as s on s.oid = q.relnamespace
-  join pg_catalog.pg_sequences as v on v.schemaname = s.nspname and v.sequencename = q.relname
-  left join used as u on u.sequence = q.oid
+), key as materialized (
+  select p.seqrelid, c.relname, n.nspname, a.attname, coalesce(a.atttypid, p.seqtypid) as type,
+         least(p.seqmax, case a.atttypid when 'pg_catalog.int2'::pg_catalog.regtype then 32767
+                                         when 'pg_catalog.int4'::pg_catalog.regtype then 2147483647
+                                         else p.seqmax end) as largest
+  from pg_catalog.pg_sequence as p
+  left join used as u on u.sequence = p.seqrelid
   left join pg_catalog.pg_class as c on c.oid = u.relation and c.relkind in ('r', 'p', 'f')
   left join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   left join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum = u.place
+  where p.seqincrement > 0 and not p.seqcycle
 )
-(select k.name, k.share, pg_catalog.format('%%s of type %%s', k.name, k.type)
- from known as k where k.is_readable order by 2 desc limit 20)
-union all
-select 'unreadable', null, pg_catalog.format('%%s sequences may not be read: grant select on them to this role', pg_catalog.count(*))
-from known as k where not k.is_readable having pg_catalog.count(*) > 0
+select k.seqrelid::bigint, case when k.attname is not null then pg_catalog.format('%%I.%%I.%%I', k.nspname, k.relname, k.attname)
+                                else pg_catalog.format('%%I.%%I', s.nspname, q.relname) end,
+       pg_catalog.format_type(k.type, null), k.largest::double precision
+from key as k
+join pg_catalog.pg_class as q on q.oid = k.seqrelid and q.relpersistence = 'p'
+join pg_catalog.pg_namespace as s on s.oid = q.relnamespace
+where k.largest < 9223372036854775807 order by k.seqrelid, 2
+
+-- name: last_values
+-- Of these sequences, in their order; NULL where this role may not read one, and 0 where it was never used.
+select case when pg_catalog.has_sequence_privilege(o.oid, 'select, usage')
+            then coalesce(pg_catalog.pg_sequence_last_value(o.oid), 0) end
+from pg_catalog.unnest(%(sequences)s::oid[]) with ordinality as o (oid, place) order by o.place
 
 -- name: table_bloat
 -- Of large tables the share that holds no row: dead ones by the counters, and what is empty by the width that ANALYZE found,
@@ -308,6 +311,9 @@ select '', null, 'a replica has no counters of dead rows: ask its primary', 'not
 -- name: stale_statistics
 -- Nobody analyzed it ever, with rows in it; or a parent, which autovacuum never analyzes, not for a week. Where the counters
 -- began anew the size says that there are rows, unless somebody changes the table: size waits for him.
+with changed as materialized (
+  select l.relation from pg_catalog.pg_locks as l where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock'
+)
 select '', pg_catalog.count(*)::double precision,
        coalesce(pg_catalog.string_agg(pg_catalog.format('%%I.%%I', x.nspname, x.relname), ', ' order by x.nspname, x.relname)
          filter (where x.place <= 5), 'none') || case when pg_catalog.count(*) > 5 then ', …' else '' end, null
@@ -321,8 +327,7 @@ from (
     and (c.relkind in ('r', 'm') and c.reltuples < 0
            and case when pg_catalog.pg_stat_get_tuples_inserted(c.oid) > 0
                     then pg_catalog.pg_stat_get_live_tuples(c.oid) > 10000
-                    when exists (select from pg_catalog.pg_locks as l where l.relation = c.oid and l.locktype = 'relation'
-                                 and l.mode = 'AccessExclusiveLock') then false
+                    when c.oid in (select w.relation from changed as w) then false
                     else pg_catalog.pg_relation_size(c.oid) > 1048576 end
          or c.relkind = 'p' and (c.reltuples < 0 or analyzed.at < pg_catalog.now() - interval '7 days')
             and (select pg_catalog.sum(greatest(pg_catalog.pg_stat_get_live_tuples(i.inhrelid), p.reltuples))
