@@ -68,11 +68,12 @@ def test_a_fast_sample_knows_all_there_is_to_know(address, db, major):
 
 @every_major
 def test_who_may_see_nothing_says_so_and_never_zero(address, db):
-    db.execute("create table t (id int)")
+    db.execute("create table t (id serial); insert into t select generate_series(1, 50000)")
+    db.execute("vacuum analyze t")
     db.execute("revoke select on pg_stat_wal, pg_stat_archiver from public")
     with stranger(address, db) as role, session(address, "test") as connection:
         connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
-        samples = {tier: measured(connection, tier, clock=at()) for tier in ("fast", "tables", "sizes")}
+        samples = {tier: measured(connection, tier, clock=at()) for tier in ("fast", "tables", "sizes", "nightly")}
     known = named(samples["fast"])
     assert known["clients", "hidden"] > 0
     assert known["clients", "active"] is None
@@ -82,6 +83,9 @@ def test_who_may_see_nothing_says_so_and_never_zero(address, db):
     assert "wal: this role may not ask" in samples["fast"].problems
     assert any(problem.startswith("epoch: ") for problem in samples["fast"].problems)
     assert deltas(samples["fast"], samples["fast"]) == {}
+    nightly = named(samples["nightly"])
+    assert nightly["key_used", "public.t.id"] is None
+    assert nightly["table_bloat", "public.t"] is None, "the statistics of its columns are not shown"
 
 
 @every_major
@@ -95,7 +99,8 @@ def test_a_held_lock_keeps_nothing_waiting_and_gives_an_estimate(address, db):
         sizes = collect(address, "sizes", clock=at())
         tables = collect(address, "tables", clock=at())
         fast = collect(address, "fast", clock=at())
-    assert sizes.problems == tables.problems == fast.problems == ()
+        nightly = collect(address, "nightly", clock=at())
+    assert sizes.problems == tables.problems == fast.problems == nightly.problems == ()
     exact, estimated = of_tables(sizes, "table_size"), of_tables(sizes, "table_size_estimate")
     assert exact == {"public.held": None, "public.free": exact["public.free"]}
     assert exact["public.free"] >= 3 * 8192

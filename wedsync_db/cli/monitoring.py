@@ -59,7 +59,7 @@ def _measured(
 ) -> tuple[Mapping[Metric, float | None], Sequence[str]]:
     """Every series of these tiers, with what health observes where that is due each minute; and what is not known."""
     from wedsync_db.cli.health import backup_facts
-    from wedsync_db.monitor.beside import beside
+    from wedsync_db.monitor.beside import Beside, beside
     from wedsync_db.monitor.collect import collect
     from wedsync_db.monitor.health import look
     from wedsync_db.monitor.observed import UP, observed
@@ -67,16 +67,16 @@ def _measured(
 
     values: dict[Metric, float | None] = {}
     problems: list[str] = []
+    more = Beside()
     with installation.target(environment.name) as address:
         if "fast" in tiers:
             facts = backup_facts(installation, environment.name)
             found = look(address, environment.health, now=_now, backups=facts)
             values |= observed(found, _now())
             more = beside(environment, installation.environ, address if values[UP] else None)
-            values |= {**more.values, **observed(more.found, _now())}
-            problems += more.problems
+            values |= {**more.values, **observed(more.found, _now())}  # a pooler answers without its server, too
         for tier in tiers if values.get(UP) != 0 else ():
-            sample = collect(address, tier, clock=_now)
+            sample = more.added_to(collect(address, tier, clock=_now))
             values |= {**sample.values, **about(sample)}
             problems += sample.problems
     return values, problems
