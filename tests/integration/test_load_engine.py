@@ -59,8 +59,9 @@ def test_all_is_done_once_and_when_it_was_due(address, db, table):
 
 
 def test_two_parts_are_the_whole(address, db, table):
-    parts = [run(SCENARIO, address, seed=4, part=(number, 2)) for number in range(2)]
-    planned = schedule(SCENARIO.phases, [1, 1], 100, seed=4)
+    scenario = replace(SCENARIO, phases=(Phase("steady", 1, 200, 200),))
+    parts = [run(scenario, address, seed=4, part=(number, 2)) for number in range(2)]
+    planned = schedule(scenario.phases, [1, 1], 100, seed=4)
     assert np.array_equal(np.sort(np.concatenate([part.schedule.due for part in parts])), planned.due)
     assert db.execute("select sum(v) from t").fetchone()[0] == int((planned.script == 1).sum())
     assert [doubt for part in parts for doubt in doubts(part, CRITERIA) if "arrivals" in doubt] == []
@@ -174,7 +175,12 @@ def test_no_password_is_an_argument(address, db, table):
             seen.extend(started_with("load.worker"))
             return True
 
-        run(replace(SCENARIO), replace(address, user=user, password=secret), seed=1, tell=look)
+        run(
+            replace(SCENARIO, phases=(Phase("steady", 2, 50, 50),)),
+            replace(address, user=user, password=secret),
+            seed=1,
+            tell=look,
+        )
     finally:
         db.execute(f"drop owned by {user}; drop role {user}")
     assert seen

@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 _SCRATCH = "wedsync-scratch-"
+_ROOM = {"max_connections": "200"}  # for a load test of the larger pool, 100
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -65,7 +66,7 @@ def embedded(home: Home, major: int) -> Iterator[Cluster]:
             share(users)
             cluster = _made(home, major)
             if not answering(cluster):
-                start(cluster)
+                start(cluster, _ROOM)
         try:
             yield cluster
         finally:
