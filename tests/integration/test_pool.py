@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 import time
@@ -197,6 +198,36 @@ def test_a_tenant_acts_until_the_end_of_its_block(way):
         with pool.connection() as connection:
             row = connection.execute("select current_user, current_setting('request.jwt.claims', true)").fetchone()
             assert row in {(way.user, None), (way.user, "")}
+
+
+def test_many_tenants_at_once_never_see_one_another(way):
+    """Few connections, many threads, and every way to end: whoever comes finds a session as new."""
+    asks = (
+        "select current_user, coalesce(current_setting('app.org', true), ''), to_regclass('pg_temp.mine'), "
+        f"(select count(*) from pg_locks where {MINE_LOCKED} and pid = pg_backend_pid())"
+    )
+    found, tenant = set(), f"tenant_{way.dbname}"
+
+    def work(number):
+        chance = random.Random(number)
+        for _ in range(15):
+            ends = chance.choice([returned, raised, committed, in_a_block, out_of_a_block])
+            with suppress(ZeroDivisionError), pool.connection(timeout=60) as connection:
+                found.add(connection.execute(asks).fetchone())
+                connection.commit()
+                local = "local " if chance.random() < 0.5 else ""
+                secret = f"set {local}app.org = '{number}'; create temp table mine as select {number} as secret"
+                ends(connection, f"{secret}; select pg_advisory_lock({number}); set {local}role {tenant}")
+
+    with open_pool(way, replace(ONE, size=4, kept=4, queue=40)) as pool:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert value(pool, "pool_requests") == 300
+        assert value(pool, "pool_connections") == 4, "and none had to be thrown away"
+    assert found == {(way.user, "", None, 0)}
 
 
 def test_what_fails_at_the_commit_is_told_and_leaves_nothing(way):
