@@ -828,7 +828,8 @@ create function ops.get_schema_issues()
           and d.refclassid = 'pg_class'::regclass
         join tab as t on t.oid = d.refobjid
         join pg_attribute as a on a.attrelid = t.oid and a.attnum = d.refobjsubid
-        where q.relkind = 'S'
+        where q.relkind = 'S'  -- a bigint lasts for ever, and each that is read is locked until this ends
+          and (v.max_value < 9223372036854775807 or a.atttypid in ('int2'::regtype, 'int4'::regtype))
       ) as s where s.used is null or s.used >= 0.7
       union all
       select 'definer_function_open', 'error', f.oid::regprocedure::text, 'acts as its owner, and anybody may call it'
