@@ -29,8 +29,9 @@ def store(connection: psycopg.Connection, environment: str, sample: Sample) -> N
     """Keep a sample, in one transaction. The same one twice is kept once."""
     make_partitions(connection, sample.at)
     with connection.transaction():
-        known = _known_sets(connection, environment, sample.tier)
-        for subject, values in _by_table(sample).items():
+        parts = _by_table(sample)
+        known = _known_sets(connection, environment, sample.tier, list(parts))
+        for subject, values in parts.items():
             place = (subject, tuple(values))
             set_id = known.get(place) or _set_of(connection, environment, sample.tier, subject, tuple(values))
             connection.execute(
@@ -145,9 +146,10 @@ def _by_table(sample: Sample) -> Mapping[str, dict[Metric, float | None]]:
 
 
 def _known_sets(
-    connection: psycopg.Connection, environment: str, tier: Tier
+    connection: psycopg.Connection, environment: str, tier: Tier, subjects: Sequence[str]
 ) -> Mapping[tuple[str, tuple[Metric, ...]], int]:
-    rows = connection.execute(query(_FILE, "known_sets"), {"environment": environment, "tier": tier}).fetchall()
+    given = {"environment": environment, "tier": tier, "subjects": subjects}
+    rows = connection.execute(query(_FILE, "known_sets"), given).fetchall()
     return {(subject, metrics_of(*described)): set_id for set_id, subject, *described in rows}
 
 

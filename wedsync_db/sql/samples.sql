@@ -8,9 +8,9 @@ on conflict (environment, tier, subject, names, kinds, units, labels) do update 
 returning id
 
 -- name: known_sets
--- Of one environment and tier, to save the way to each.
+-- Of these tables of one environment and tier, to save the way to each.
 select s.id, s.subject, s.names, s.kinds, s.units, s.labels from history.metric_set as s
-where s.environment = %(environment)s and s.tier = %(tier)s
+where s.environment = %(environment)s and s.tier = %(tier)s and s.subject = any (%(subjects)s::text[])
 
 -- name: put
 -- A second sample of the same time is the same one, told twice.
