@@ -406,19 +406,20 @@ def test_values_that_are_none_are_not_drawn():
 
 
 def test_statements_by_their_share_and_why_where_there_are_none():
-    found = statements_ranking(known())
+    found = statements_ranking(known(), NOW_SEEN)
     assert len(found.bars) == 10
     assert (found.bars[0].value, found.bars[0].more) == (pytest.approx(0.3634, abs=1e-4), "90 k calls of 204 ms")
     assert found.bars[-1].label == "statement 10, whose text nobody has"
     assert found.notes == ("All others together took 4.1 %.",)
-    few = statements_ranking(replace(EMPTY, statements=(statements()[0], statements()[-1])))
+    few = statements_ranking(replace(EMPTY, statements=(statements()[0], statements()[-1])), Now())
     assert [bar.label[:6] for bar in few.bars] == ["select"], "all others together are no statement"
     assert few.notes == ("All others together took 3.8 %.",)
-    assert statements_ranking(EMPTY).notes[0].startswith("Not available: nothing was kept of statements")
+    assert statements_ranking(EMPTY, Now()).notes[0].startswith("Not available: nothing was kept of statements")
     said = ("wal: this role may not ask", "statements: pg_stat_statements is not in shared_preload_libraries")
-    assert statements_ranking(replace(EMPTY, unread=said)).notes == (
-        "Not available: pg_stat_statements is not in shared_preload_libraries.",
-    )
+    for what, now in ((replace(EMPTY, unread=said), Now()), (EMPTY, Now(unread=said))):
+        assert statements_ranking(what, now).notes == (
+            "Not available: pg_stat_statements is not in shared_preload_libraries.",
+        )
 
 
 def test_of_ten_thousand_tables_the_first_are_shown():

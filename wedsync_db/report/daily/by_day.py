@@ -13,6 +13,7 @@ from wedsync_db.report.markdown import counted, duration, size
 
 _AHEAD_DAYS = 30
 _TOP, _MOST_BAD = 10, 5
+_MARGIN = timedelta(hours=12)  # a marker needs room on the axis
 _WIDEST_BAR, _BARS = 0.55, 25  # days; of so many in a window of any length there is room between them
 _THRESHOLD_ROWS, _THRESHOLD_SHARE, _HIGHEST_THRESHOLD = 50.0, 0.2, 100_000_000.0  # as autovacuum's settings come
 _ACTIONS: tuple[tuple[str, Colour], ...] = (("freeze", "c1"), ("vacuum", "c3"), ("analyze", "c5"))
@@ -168,7 +169,7 @@ def backups_chart(known: Known) -> Chart:
         title="Backups",
         says="Each backup by its size, and how far it is proven. Only one that was restored and compared is sure.",
         unit="bytes",
-        since=min([*times, known.since]),
+        since=min([*(at - _MARGIN for at in times), known.since]),
         until=known.until,
         times=times,
         layers=layers,
@@ -185,7 +186,7 @@ def _backup_notes(known: Known, seen: Sequence[BackupSeen]) -> list[str]:
     notes = [] if seen else ["No backup is known."]
     for drill in known.drills[-1:]:
         took = f", ready again in {duration(drill.recovery_seconds)}" if drill.recovery_seconds is not None else ""
-        lost = f", {duration(drill.data_age_seconds)} of data lost" if drill.data_age_seconds is not None else ""
+        lost = f", with data {duration(drill.data_age_seconds)} old" if drill.data_age_seconds is not None else ""
         why = f": {drill.problem}" if drill.problem else ""
         notes.append(f"The last drill, {day_time(drill.at)}: {drill.outcome}{took}{lost}{why}.")
     deleted = [one for one in known.backups if one.deleted_at]

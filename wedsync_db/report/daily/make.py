@@ -18,6 +18,7 @@ from wedsync_db.history.daily import Known, known
 from wedsync_db.history.store import open_history
 from wedsync_db.installation import Installation
 from wedsync_db.monitor.health import look
+from wedsync_db.monitor.statements import read_statements
 from wedsync_db.monitor.thresholds import limits
 from wedsync_db.postgres.disk import data_room
 from wedsync_db.postgres.session import Address, session
@@ -100,18 +101,20 @@ def _now(installation: Installation, environment: Environment, clock: Callable[[
         with installation.target(environment.name) as address:
             backups = backup_facts(installation, environment.name)
             found = look(address, environment.health, now=clock, backups=backups)
-            return Now(found, _free_bytes(address))
+            free, unread = _asked(address, clock())
+            return Now(found, free, unread=unread)
     except (WedsyncError, psycopg.Error, OSError) as error:
         return Now(problem=f"The database was not looked at: {said(error)}")
 
 
-def _free_bytes(address: Address) -> int | None:
+def _asked(address: Address, now: datetime) -> tuple[int | None, tuple[str, ...]]:
+    """The room on its disk, and why nothing is known of its statements; neither is worth a report."""
     try:
-        with session(address, "report") as connection:
+        with session(address, "report", lock_timeout_ms=100, statement_timeout_ms=3_000) as connection:
             room, _ = data_room(connection)
-            return room.free if room else None
+            return room.free if room else None, read_statements(connection, now).problems
     except (WedsyncError, psycopg.Error):
-        return None
+        return None, ()
 
 
 def _write(page: str, path: Path, *, make_folder: bool) -> None:

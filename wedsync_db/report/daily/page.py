@@ -67,7 +67,7 @@ def charts(known: Known, now: Now, limits: Mapping[str, Threshold]) -> tuple[Pic
     first = ("connections", "transactions", "cache-hit")
     return (
         *(over_time.pop(key) for key in first),
-        statements_ranking(known),
+        statements_ranking(known, now),
         *over_time.values(),
         size_chart(known, now.free_bytes),
         dead_rows(known),

@@ -13,11 +13,15 @@ Tone = Literal["good", "warn", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """What was looked at when the report was made. `found` is None where it was not; `free_bytes` are of its disk."""
+    """What was looked at when the report was made. `found` is None where it was not; `free_bytes` are of its disk.
+
+    `unread` is what could not be read there, and why.
+    """
 
     found: tuple[Checked, ...] | None = None
     free_bytes: int | None = None
     problem: str = ""
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
