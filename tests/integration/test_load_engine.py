@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -70,11 +71,8 @@ def test_two_parts_are_the_whole(address, db, table):
 def test_a_server_that_stalls_is_waited_for_from_when_it_was_due(address, db, table):
     """Half of the run: measured from the sending, most of what waits would never be seen."""
     scenario = replace(SCENARIO, phases=(Phase("steady", 6, 200, 200),))
-    held, stall = threading.Event(), threading.Thread(target=lambda: hold(address, held, 3.5))
-    stall.start()
-    held.wait()
-    found = run(scenario, address, seed=2)
-    stall.join()
+    with stalled(address, 3.0):
+        found = run(scenario, address, seed=2)
     assert (found.code == 0).all()
     response, service = value_of(P95, found), value_of(SERVICE_P95, found)
     # arrivals in the stall wait between nothing and all of it; a pool of eight sends eight of them
@@ -83,20 +81,28 @@ def test_a_server_that_stalls_is_waited_for_from_when_it_was_due(address, db, ta
     assert judged(scenario, [found, found]).verdict is not Verdict.PASS
 
 
-def hold(address, held, seconds):
-    with session(address, "test") as connection, connection.transaction():
-        connection.execute("lock table t")
-        held.set()
-        time.sleep(seconds)
+@contextmanager
+def stalled(address, seconds):
+    """The table is locked for so long, from when the generator has its connections."""
+
+    def hold():
+        with session(address, "test") as connection:
+            while not sessions(connection):
+                time.sleep(0.02)
+            with connection.transaction():
+                connection.execute("lock table t")
+                time.sleep(seconds)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    yield
+    thread.join()
 
 
 def test_timeouts_end_nothing_and_pass_nothing(address, db, table):
     scenario = replace(SCENARIO, statement_timeout_ms=100)
-    held, stall = threading.Event(), threading.Thread(target=lambda: hold(address, held, 2.0))
-    stall.start()
-    held.wait()
-    found = run(scenario, address, seed=3)
-    stall.join()
+    with stalled(address, 2.0):
+        found = run(scenario, address, seed=3)
     assert found.errors == ("57014",)
     assert (found.code == 1).sum() > 20
     assert (found.code == 0).sum() > 50, "it goes on afterwards"
@@ -105,11 +111,8 @@ def test_timeouts_end_nothing_and_pass_nothing(address, db, table):
 
 def test_what_has_waited_too_long_is_dropped_and_said(address, db, table):
     scenario = replace(SCENARIO, max_backlog_seconds=0.2)
-    held, stall = threading.Event(), threading.Thread(target=lambda: hold(address, held, 1.5))
-    stall.start()
-    held.wait()
-    found = run(scenario, address, seed=3)
-    stall.join()
+    with stalled(address, 1.5):
+        found = run(scenario, address, seed=3)
     dropped = found.code == -1
     assert dropped.sum() > 20
     assert (found.response[dropped] > 200_000).all()
