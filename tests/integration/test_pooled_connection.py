@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from flows.__main__ import main
+from tasks.maintenance import held_for_maintenance
+from tasks.turns import announced_deployment
 from tests.support.case import URL_VARIABLE, url
 from tests.support.majors import every_major
 from tests.support.pooler import IGNORING, PASSWORD, needs_pgbouncer, poolers
@@ -64,25 +66,33 @@ def test_the_guard_refuses_a_pooler_unless_only_the_pooler_is_wrong(pgbouncer, h
     assert refused("pooled=it is session pooling") == {"settings"}
 
 
-@pytest.mark.usefixtures("prefect_server")
-@pytest.mark.parametrize("verb", ["backup", "maintain", "deploy", "revert", "doctor"])
-def test_what_needs_a_session_is_refused_behind_a_transaction_pooler_and_leaves_no_lock(
-    case, verb, monkeypatch, capsys
-):
-    """A lock would stay behind on a session of the pooler's, and the next deployment find the target held."""
+@pytest.fixture
+def through_a_pooler(case, monkeypatch):
+    """The case, its address leading through a transaction pooler; afterwards no lock may be left there."""
     case.migration("0001_t", "create schema t;", "drop schema t;")
     with session(case.admin, "test") as admin, poolers(case.admin, admin) as start:
         with start("pool_mode=transaction", IGNORING) as pooler:
             through = replace(case.address, host=pooler.address.host, port=pooler.address.port)
             monkeypatch.setenv(URL_VARIABLE, url(through))
-            more = {"deploy": ["--yes"], "revert": ["--to", "0"]}.get(verb, [])
-            assert main([verb, "case", *more]) == 3
-            assert "pooler" in "".join(capsys.readouterr())
-            locks = "select objid from pg_locks where locktype = 'advisory' and database = "
-            assert not admin.execute(
-                f"{locks} (select oid from pg_database where datname = %s)", [through.dbname]
-            ).fetchall()
-    assert not list(case.installation.home.backups("case").glob("2*"))
+            yield case
+            database = "(select oid from pg_database where datname = current_database())"
+            left = admin.execute(f"select objid from pg_locks where locktype = 'advisory' and database = {database}")
+            assert not left.fetchall()
+
+
+@pytest.mark.parametrize("verb", [["backup", "case"], ["revert", "case", "--to", "0"], ["doctor", "case"]], ids=str)
+def test_what_needs_a_session_is_refused_behind_a_transaction_pooler(through_a_pooler, verb, capsys):
+    """A lock would stay behind on a session of the pooler's, and the next deployment find the target held."""
+    assert main(verb) == 3
+    assert "pooler" in "".join(capsys.readouterr())
+    assert not list(through_a_pooler.installation.home.backups("case").glob("2*"))
+
+
+def test_so_are_a_deployment_and_a_night(through_a_pooler):
+    with pytest.raises(Refused, match="gives no session to lock in"), announced_deployment("case"):
+        pass
+    with pytest.raises(Refused, match="gives no session to lock in"), held_for_maintenance("case", None):
+        pass
 
 
 def test_a_lock_behind_a_session_pooler_is_ours_where_it_passes_our_settings_on(pgbouncer, monkeypatch):
