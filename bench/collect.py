@@ -94,8 +94,8 @@ def _row(cluster: Cluster, major: int, count: int) -> str:
 def _all_known(connection: psycopg.Connection) -> str:
     """What looks remember when every table is known: a thousand more each time."""
     memory = ""
-    while (one := measured(connection, "tables", clock=_clock, before=memory)).values:
-        memory = one.memory
+    while (now := measured(connection, "tables", clock=_clock, before=memory).memory) != memory:
+        memory = now
     return memory
 
 
@@ -117,7 +117,11 @@ def _stored(cluster: Cluster) -> str:
             grown = _size(store) - before
         values = len(one.values)
         each = grown / rounds
-        what = "every minute" if tier == "fast" else f"{len({m.labels for m in one.values}):,} tables that all moved"
+        what = (
+            "every minute"
+            if tier == "fast"
+            else f"{len({m.labels for m in one.values if m.labels}):,} tables that all moved"
+        )
         lines.append(f"| {tier}: {what} | {rounds:,} | {values:,} | {each:,.0f} | {each / values:.1f} |")
     return "\n".join(lines)
 

@@ -9,6 +9,7 @@ import pytest
 from tests.support.majors import every_major
 from wedsync_db.history import statements as kept
 from wedsync_db.history.store import open_history
+from wedsync_db.monitor.collect import collect, measured
 from wedsync_db.monitor.statements import OTHERS, Statements, read_statements, texts
 from wedsync_db.postgres.cluster import binaries_of, scratch
 from wedsync_db.postgres.session import session
@@ -51,7 +52,7 @@ def look(connection, minutes=0):
 
 @pytest.mark.majors
 @with_contrib
-def test_each_statement_is_kept_with_what_it_cost_and_its_text_once(target, store):
+def test_each_statement_is_kept_with_what_it_cost_and_its_text_once(server, target, store):
     asked = []
 
     def ask(queryids):
@@ -63,6 +64,9 @@ def test_each_statement_is_kept_with_what_it_cost_and_its_text_once(target, stor
     assert kept.top(store, "case", NOW, NOW + timedelta(days=1)) == (), "the first look says from where on to count"
     for number in range(5):
         target.execute(f"insert into t values ({number})")
+    series = collect(server.address(), "tables", clock=lambda: NOW)
+    assert series.problems == ()
+    assert {m.name: v for m, v in series.values.items() if m.name == "statement_calls"}["statement_calls"] >= 6
     target.execute("alter role nobody password 'secret7'")
     target.execute("select /* it's */ pg_sleep(0.05), 'secret8'")
     kept.keep(store, "case", look(target, 5), ask)
@@ -118,6 +122,8 @@ def test_who_may_not_see_them_says_so(server, target):
         with session(address, "test") as connection:
             connection.execute(f"set role {role}")
             found = look(connection)
+            sample = measured(connection, "tables", clock=lambda: NOW)
+        assert set(found.problems) <= set(sample.problems)
         assert found.problems == ((f"statements: {problem}",) if problem else ())
         assert (found.counted is None) == (not schema)
     target.execute("create database without")
@@ -133,7 +139,9 @@ def test_who_may_not_see_them_says_so(server, target):
 @every_major
 def test_without_the_extension_it_says_so_and_keeps_nothing(address, db):
     found = look(db)
-    assert found == Statements(NOW, problems=("statements: extension pg_stat_statements is not in this database",))
+    problem = "statements: extension pg_stat_statements is not in this database"
+    assert found == Statements(NOW, problems=(problem,), is_absent=True)
+    assert collect(address, "tables", clock=lambda: NOW).problems == (), "which may be meant so"
     with open_history(address) as store:
         kept.keep(store, "case", found, lambda _: pytest.fail("nothing to ask for"))
         assert store.execute("select count(*) from history.statement_counter").fetchone() == (0,)

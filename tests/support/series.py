@@ -9,19 +9,17 @@ from wedsync_db.monitor.metrics import Metric, Sample
 from wedsync_db.monitor.observed import all_series
 from wedsync_db.monitor.openmetrics import about, series_name
 from wedsync_db.monitor.series import GROUPS
+from wedsync_db.monitor.statements import CALLS, EVICTED, STATEMENTS, TIME
 
 _OF_POOLERS = (("pooler_wait", "seconds"), ("pooler_used", "ratio"), ("pooler_clients", "ratio"))
 
 
 def exported():
     """Every name that `metrics` may print."""
-    collected = {series_name(Metric(*one)) for groups in GROUPS.values() for group in groups for one in group.series}
-    pooler = {series_name(Metric(name, "gauge", unit)) for name, unit in _OF_POOLERS}
-    return (
-        collected
-        | pooler
-        | {series_name(one) for one in (*all_series(), *about(Sample(datetime.now(UTC), "fast", "", {})))}
-    )
+    collected = [Metric(*one) for groups in GROUPS.values() for group in groups for one in group.series]
+    pooler = [Metric(name, "gauge", unit) for name, unit in _OF_POOLERS]
+    own = about(Sample(datetime.now(UTC), "fast", "", {}))
+    return {series_name(one) for one in (*collected, *pooler, *all_series(), *own, STATEMENTS, EVICTED, CALLS, TIME)}
 
 
 def asked_for(expression):

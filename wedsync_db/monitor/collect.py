@@ -15,6 +15,7 @@ import psycopg
 
 from wedsync_db.monitor.metrics import Metric, Sample, Tier
 from wedsync_db.monitor.series import GROUPS, Group
+from wedsync_db.monitor.statements import read_statements, totals
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import QUICK, Address, session
 
@@ -55,6 +56,10 @@ def measured(connection: psycopg.Connection, tier: Tier, *, clock: Callable[[], 
         if group.remembers and rows:
             memory = str(rows.pop()[0])
         values |= _unknown(group) if rows is None else dict(_read(group, rows))
+    if tier == "tables":
+        found = read_statements(connection, at)
+        values |= totals(found)
+        problems += () if found.is_absent else found.problems
     return Sample(at, tier, epoch, values, tuple(problems), memory)
 
 

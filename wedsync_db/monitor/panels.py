@@ -110,6 +110,15 @@ _WORK = (
         "Seconds of all sessions in a second: how many are at it on average.",
     ),
     Panel(
+        "Time in statements", "none", (("running", _rate("pgops_statement_time_seconds_total")),),
+        "Seconds in a second, by pg_stat_statements. Which ones: the daily report.",
+    ),
+    Panel(
+        "Statements", "ops",
+        (("calls", _rate("pgops_statement_calls_total")), ("evicted", _rate("pgops_statements_evicted_total"))),
+        "Many that are evicted: pg_stat_statements.max is small, and what they cost is lost.",
+    ),
+    Panel(
         "Rows", "ops",
         (("inserted", _rate("pgops_rows_inserted_total")), ("updated", _rate("pgops_rows_updated_total")),
          ("deleted", _rate("pgops_rows_deleted_total"))),

@@ -13,6 +13,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from wedsync_db.monitor.metrics import Metric
 from wedsync_db.postgres.queries import query
 from wedsync_db.redact import redact, without_literals
 
@@ -23,6 +24,10 @@ COUNTERS = (
 OTHERS = 0  # all statements that are not among the most expensive ones; those that are not shown are among them
 _OLDEST, _RENAMED = (1, 9), (1, 11)  # versions: with pg_stat_statements_info; with other names for the times
 _MOST_CHARACTERS = 2_000
+STATEMENTS = Metric("statements_known", "gauge", "statements")
+EVICTED = Metric("statements_evicted", "counter", "statements")
+CALLS = Metric("statement_calls", "counter", "calls")
+TIME = Metric("statement_time", "counter", "seconds")
 Values = tuple[float, ...]  # in the order of COUNTERS
 
 
@@ -30,7 +35,8 @@ Values = tuple[float, ...]  # in the order of COUNTERS
 class Statements:
     """The counters of all statements of a database. `counted` is None where they cannot be read: `problems` say why.
 
-    `epoch` changes when they began anew; `evictions` counts the entries that had to go for new ones.
+    `epoch` changes when they began anew; `evictions` counts the entries that had to go for new ones. `is_absent`:
+    nobody counts them here, which may be meant so.
     """
 
     at: datetime
@@ -38,6 +44,7 @@ class Statements:
     evictions: int = 0
     counted: Mapping[int, Values] | None = None
     problems: tuple[str, ...] = ()
+    is_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ def read_statements(connection: psycopg.Connection, at: datetime) -> Statements:
     try:
         found = connection.execute(query("statements", "extension")).fetchone()
         if problem := _unusable(found):
-            return Statements(at, problems=(problem,))
+            return Statements(at, problems=(problem,), is_absent=not found or not found[2])
         home, version, _ = found or ("", "", False)
         epoch, evictions = connection.execute(_of(home, "info", version)).fetchall()[0]
         rows = connection.execute(_of(home, "counters", version)).fetchall()
@@ -67,6 +74,17 @@ def read_statements(connection: psycopg.Connection, at: datetime) -> Statements:
     counted = {int(queryid): tuple(map(float, values)) for queryid, *values in rows}
     hidden = ("statements: some are not shown to this role: grant pg_read_all_stats",) if OTHERS in counted else ()
     return Statements(at, epoch, evictions, counted, hidden)
+
+
+def totals(found: Statements) -> Mapping[Metric, float | None]:
+    """What all statements cost so far, as series without a label: by statement they would be without end."""
+    counted = None if found.counted is None else list(found.counted.values())
+    return {
+        STATEMENTS: None if counted is None else float(len(counted)),
+        EVICTED: None if counted is None else float(found.evictions),
+        CALLS: None if counted is None else sum(values[0] for values in counted),
+        TIME: None if counted is None else sum(values[1] for values in counted),
+    }
 
 
 def texts(connection: psycopg.Connection, queryids: Iterable[int]) -> Mapping[int, str]:
