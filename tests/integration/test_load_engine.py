@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.processes import started_with
+from tests.support.processes import children, started_with
 from wedsync_db.errors import Inconclusive, Unreachable
 from wedsync_db.load.criteria import read_criteria
 from wedsync_db.load.engine import run
@@ -141,18 +140,13 @@ def test_a_process_that_is_killed_is_no_verdict_and_leaves_no_session(address, d
     scenario = replace(SCENARIO, phases=(Phase("steady", 60, 100, 100),))
 
     def kill(_):
-        os.kill(children()[0], signal.SIGKILL)
+        os.kill(children("load.worker")[0], signal.SIGKILL)
         return True
 
     with pytest.raises(Inconclusive, match="ended before its time"):
         run(scenario, address, seed=1, tell=kill)
-    assert children() == []
+    assert children("load.worker") == []
     assert eventually(lambda: sessions(db) == 0)
-
-
-def children():
-    found = subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "load.worker"], capture_output=True, check=False)
-    return [int(pid) for pid in found.stdout.split()]
 
 
 def eventually(done):

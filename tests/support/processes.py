@@ -9,6 +9,16 @@ def started_with(text: str | Path) -> list[bytes]:
     return [words for file in Path("/proc").glob("[0-9]*/cmdline") if os.fsencode(text) in (words := _read(file))]
 
 
+def children(text: str) -> list[int]:
+    """The numbers of this process' own children that name this in their arguments."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        fields = _read(file).rpartition(b")")[2].split()
+        if fields and int(fields[1]) == os.getpid() and os.fsencode(text) in _read(file.with_name("cmdline")):
+            found.append(int(file.parent.name))
+    return found
+
+
 def programs(folder: str | Path) -> list[bytes]:
     """The pg_dump and its workers that write to this folder; not the leash that holds them."""
     return [words for words in started_with(folder) if b"pg_dump" in words and b"leash" not in words]

@@ -100,7 +100,11 @@ def _work(
     chosen: NDArray[np.int64],
     connections: int,
 ) -> Work:
-    options = {**SERVER_SILENCE, "statement_timeout": str(scenario.statement_timeout_ms)}
+    options = {
+        "client_connection_check_interval": "1000",  # ms; ends the backend of a generator that was killed
+        **SERVER_SILENCE,
+        "statement_timeout": str(scenario.statement_timeout_ms),
+    }
     packed = " ".join(f"-c {name}={value}" for name, value in options.items())
     return Work(
         conninfo=address.conninfo(application_name="wedsync-db/load", options=packed),
