@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.majors import every_major
+from wedsync_db.history import look as looking
 from wedsync_db.history import statements as kept
 from wedsync_db.history.store import open_history
 from wedsync_db.monitor.collect import collect, measured
@@ -86,6 +87,21 @@ def test_each_statement_is_kept_with_what_it_cost_and_its_text_once(server, targ
     assert kept.top(store, "case", NOW, NOW + timedelta(days=1), most=1)[1].queryid == OTHERS
     kept.forget(store, NOW + timedelta(days=1))
     assert store.execute("select count(*) from history.statement").fetchone() == (0,)
+
+
+@pytest.mark.majors
+@with_contrib
+def test_every_look_at_the_tables_keeps_them(server, target, store):
+    details = []
+    for minute in (0, 5):
+        target.execute("select 1 as looked")
+        looking._keep_statements(server.address(), store, "case", NOW + timedelta(minutes=minute), details)
+    assert details == []
+    found = {cost.text: cost.calls for cost in kept.top(store, "case", NOW, NOW + timedelta(days=1), most=99)}
+    assert found["select $1 as looked"] == 1
+    without = server.address().with_database("store")
+    looking._keep_statements(without, store, "case", NOW, details)
+    assert details == ["statements: extension pg_stat_statements is not in this database"]
 
 
 @pytest.mark.majors
