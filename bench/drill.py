@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.dump import plain_dump
 from wedsync_db.backup.drill import drill
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.backup.keys import Key
@@ -75,7 +75,7 @@ def _rounds(address: Address, rounds: int) -> tuple[dict[str, list[float]], floa
 
 
 def _once(address: Address) -> tuple[dict[str, float], float]:
-    times = {"plain pg_dump": _plain(address, "1")[0]}
+    times = {"plain pg_dump": plain_dump(address, "1")[0]}
     with _folder() as folder:
         times["backup with manifest"], backup, off = _backup(address, folder / "plain", None)
         times["the same, encrypted"], sealed, _ = _backup(address, folder / "sealed", _KEY)
@@ -103,32 +103,6 @@ def _backup(address: Address, folder: Path, key: Key | None) -> tuple[float, Bac
     return seconds, backup, max(100 * abs(share - at / seconds) for at, share in seen)
 
 
-def _plain(address: Address, compress: str) -> tuple[float, int]:
-    """Seconds and bytes of a plain dump."""
-    with _folder() as folder:
-        begin = time.perf_counter()
-        subprocess.run(
-            [
-                client_programs(18, need_ssl=False).pg_dump,
-                "-Fd",
-                "-j2",
-                f"--compress={compress}",
-                "-f",
-                folder / "dump",
-            ],
-            check=True,
-            env={
-                "PATH": os.environ["PATH"],
-                "PGHOST": address.host,
-                "PGPORT": str(address.port),
-                "PGUSER": address.user,
-                "PGDATABASE": address.dbname,
-            },
-        )
-        seconds = time.perf_counter() - begin
-        return seconds, sum(path.stat().st_size for path in (folder / "dump").iterdir())
-
-
 def _codecs(address: Address) -> str:
     """What the codecs of the pg_dump that is here cost."""
     spellings = {"zstd": "zstd", "lz4": "lz4", "gzip:1": "1", "gzip, pg_dump's default": "gzip", "none": "0"}
@@ -136,7 +110,7 @@ def _codecs(address: Address) -> str:
     lines = ["| codec of the plain dump | s | MiB |", "|---|---|---|"]
     for name, spelling in spellings.items():
         if name.partition(":")[0].partition(",")[0] in {*here, "none"}:
-            seconds, size = _plain(address, spelling)
+            seconds, size = plain_dump(address, spelling)
             lines.append(f"| {name} | {seconds:.2f} | {size / 2**20:.0f} |")
     return "\n".join([*lines, "", f"Built into this pg_dump: {', '.join(sorted(here))}."])
 

@@ -32,7 +32,7 @@ def measure() -> str:
         _fill(address)
         with session(address, "bench") as connection:
             size = connection.execute("select pg_database_size(current_database())").fetchone()[0]
-        pairs = [(_plain(address), _ours(address)) for _ in range(ROUNDS + 1)][1:]
+        pairs = [(plain_dump(address, "gzip:1")[0], _ours(address)) for _ in range(ROUNDS + 1)][1:]
     ratios = [ours / plain for plain, ours in pairs]
     return "\n".join(
         [
@@ -69,23 +69,21 @@ def _fill(address: Address) -> None:
         connection.execute("vacuum analyze")
 
 
-def _plain(address: Address) -> float:
-    folder = Path(tempfile.mkdtemp())
-    begin = time.perf_counter()
-    subprocess.run(
-        [client_programs(18, need_ssl=False).pg_dump, "-Fd", "-j2", "--compress=gzip:1", "-f", folder / "dump"],
-        check=True,
-        env={
-            "PATH": os.environ["PATH"],
-            "PGHOST": address.host,
-            "PGPORT": str(address.port),
-            "PGUSER": address.user,
-            "PGDATABASE": address.dbname,
-        },
-    )
-    seconds = time.perf_counter() - begin
-    shutil.rmtree(folder)
-    return seconds
+def plain_dump(address: Address, compress: str) -> tuple[float, int]:
+    """Seconds and bytes of a plain pg_dump in the directory format."""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PGHOST": address.host,
+        "PGPORT": str(address.port),
+        "PGUSER": address.user,
+        "PGDATABASE": address.dbname,
+    }
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "dump"
+        command = [client_programs(18, need_ssl=False).pg_dump, "-Fd", "-j2", f"--compress={compress}", "-f", folder]
+        begin = time.perf_counter()
+        subprocess.run(command, check=True, env=environ)
+        return time.perf_counter() - begin, sum(path.stat().st_size for path in folder.iterdir())
 
 
 def _ours(address: Address) -> float:
