@@ -46,6 +46,7 @@ class Seen:
     calls: list[float] = field(default_factory=list)
     waits: list[tuple[str, str, float]] = field(default_factory=list)
     announced_at: float | None = None
+    was_at_work: bool = False  # when the deployment was announced
     idle_at: float | None = None  # no vacuum any more, after the announcement
 
 
@@ -88,9 +89,9 @@ def watch(admin, seen, stop):
     with session(admin, "watch") as connection:
         while not stop.wait(0.01):
             seen.waits += connection.execute(WAITS).fetchall()
-            if seen.announced_at is None and announced(connection):
-                seen.announced_at = time.monotonic()
             at_work = connection.execute("select from pg_stat_progress_vacuum").fetchall()
+            if seen.announced_at is None and announced(connection):
+                seen.announced_at, seen.was_at_work = time.monotonic(), bool(at_work)
             if seen.announced_at and seen.idle_at is None and not at_work:
                 seen.idle_at = time.monotonic()
 
@@ -193,6 +194,7 @@ def test_a_deployment_gets_the_target_at_once(based, tool, record_property):
     assert [one.outcome for one in done] == ["yielded", "yielded"]
     assert "wedsync-db/deployment" in done[0].detail
     assert ended.code == 0, ended.text
+    assert seen.was_at_work
     record_property(
         "maintenance gave way", {"milliseconds": round(1000 * (seen.idle_at - seen.announced_at)), "times": 1}
     )
