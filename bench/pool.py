@@ -5,7 +5,9 @@ Everything is measured in turn within one run, as one client does it: the median
 
 from __future__ import annotations
 
+import os
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,13 +30,17 @@ INSIDE = 20_000
 _WARM = 20
 _SETTLE_SECONDS = 0.002
 _EMPTY = "ours, without a statement"
+_PLAIN = "psycopg_pool as it comes"
+THREADS, SECONDS = 40, 2.0
 _FEW = Tier("free", size=4, kept=4, queue=20)
 Work = Callable[[], None]
 
 
 def measure() -> str:
+    load = os.getloadavg()[0]
     with scratch(18) as cluster, session(cluster.address(), "bench") as db, ExitStack() as stack:
         found = _medians(dict(_works(cluster.address(), db, stack)))
+        crowd = _crowds(cluster.address())
     first = next(iter(found.values()))
     lines = [f"| {name} | {1e6 * took:.0f} | {took / first:.3f} |" for name, took in found.items()]
     kept, captured = _deep(_account, CALLS), _deep(_capture, CALLS)
@@ -43,11 +49,18 @@ def measure() -> str:
         [
             "## A connection of one's own, and a borrowed one",
             "",
-            f"One client, the server on the same machine over a socket, median of {ROUNDS} in turn.",
+            f"One client, the server on the same machine over a socket, median of {ROUNDS} in turn. The machine's load was",
+            f"{load:.1f} on {os.cpu_count()} cores as it began.",
             "",
             "| | µs | against connecting |",
             "|---|---|---|",
             *lines,
+            "",
+            f"{THREADS} threads that do nothing else, on 20 connections (median of three times {SECONDS} s in turn):",
+            "",
+            "| | a second | against psycopg_pool as it comes |",
+            "|---|---|---|",
+            *[f"| {name} | {done:.0f} | {done / crowd[_PLAIN]:.2f} |" for name, done in crowd.items()],
             "",
             _account_of(kept / INSIDE, captured / INSIDE, borrow),
         ]
@@ -76,8 +89,6 @@ def _works(address: Address, db: psycopg.Connection, stack: ExitStack) -> Iterat
     yield "ours", lambda: _borrow(pool)
     yield "ours, as a tenant with a role and a setting", lambda: _as_tenant(pool)
     yield _EMPTY, lambda: _take(pool)
-    one = stack.enter_context(open_pool(address, replace(_FEW, size=1, kept=1)))
-    yield "ours with one connection, which the reset before keeps busy", lambda: _borrow(one)
     if pooler:
         through = stack.enter_context(open_pool(pooler.address, _FEW))
         yield "ours to pgbouncer in transaction mode", lambda: _borrow(through)
@@ -126,6 +137,34 @@ def _account() -> None:
 def _capture() -> None:
     for _ in range(INSIDE):
         capture()
+
+
+def _crowds(address: Address) -> dict[str, float]:
+    """Borrows a second by as many threads as want more than there is."""
+    twenty = replace(_FEW, size=20, kept=20, queue=500)
+    with _psycopgs(address) as plain, _psycopgs(address, reset=_reset) as reset, open_pool(address, twenty) as ours:
+        pools = {_PLAIN: plain, "psycopg_pool that resets": reset, "ours": ours}
+        for pool in (plain, reset):
+            pool.resize(20)
+            pool.check()
+        done = [{name: _crowd(pool) for name, pool in pools.items()} for _ in range(3)]
+    return {name: statistics.median(one[name] for one in done) for name in pools}
+
+
+def _crowd(pool: Pool | ConnectionPool) -> float:
+    until, counts = time.monotonic() + SECONDS, [0] * THREADS
+
+    def work(number: int) -> None:
+        while time.monotonic() < until:
+            _borrow(pool)
+            counts[number] += 1
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / SECONDS
 
 
 def _medians(works: dict[str, Work]) -> dict[str, float]:
