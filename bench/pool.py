@@ -49,8 +49,8 @@ def measure() -> str:
         [
             "## A connection of one's own, and a borrowed one",
             "",
-            f"One client, the server on the same machine over a socket, median of {ROUNDS} in turn. The machine's load was",
-            f"{load:.1f} on {os.cpu_count()} cores as it began.",
+            f"One client, the server on the same machine over a socket, median of {ROUNDS} in turn. The machine's load",
+            f"was {load:.1f} on {os.cpu_count()} cores as it began.",
             "",
             "| | µs | against connecting |",
             "|---|---|---|",
