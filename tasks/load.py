@@ -13,6 +13,7 @@ from tasks.publishing import Progress as Shown
 from tasks.publishing import publish
 from tasks.running import say, step
 from wedsync_db.errors import Inconclusive, LoadTestFailed, WedsyncError
+from wedsync_db.history.load_tests import load_tests
 from wedsync_db.installation import this_installation
 from wedsync_db.load.run import load_test
 from wedsync_db.load.scenario import Scenario, find_scenario, read_scenario, shipped
@@ -64,6 +65,10 @@ def _run(environment: EnvironmentName, name: str, pool: int | None, repeats: int
         say=say,
         tell=tell,
     )
+    with load_tests(installation, environment) as kept:
+        kept.keep(done)
+    for problem in kept.problems:
+        say(problem)
     path = write_load(done, installation.home.ensure().reports)
     say(load_text(done))
     say(f"report: {path}")

@@ -100,6 +100,7 @@ class Environment:
     approval: bool = False
     approval_timeout_minutes: int = 60  # after which nobody said yes
     promoted_from: str | None = None  # the environment where everything is deployed and verified first
+    require_load_test: str | None = None  # the scenario that has to pass there with these migrations
     backup_jobs: int = 2
     backup_key_env: str | None = None  # the variable with the key that backups are encrypted with
     pooler_url_env: str | None = None  # the variable with the URL of its pgbouncer's admin console
@@ -181,6 +182,7 @@ _ENVIRONMENT: Mapping[str, values.Reader] = {
     "approval": values.flag,
     "approval_timeout_minutes": values.whole(1, _LONGEST_WAIT_MINUTES),
     "promoted_from": values.text,
+    "require_load_test": values.text,
     "backup_jobs": values.whole(1, 64),
     "backup_key_env": values.variable_name,
     "pooler_url_env": values.variable_name,
@@ -215,7 +217,10 @@ def load_environments(path: Path) -> Mapping[str, Environment]:
     _history(document, path.name)
     tables = table_of(document.get("environments", {}), f"{path.name}: environments")
     environments = {name: _environment(path, name, table) for name, table in tables.items()}
-    for name in environments:
+    for name, environment in environments.items():
+        if environment.require_load_test and not environment.promoted_from:
+            where = f"{path.name}: environments.{name}.require_load_test"
+            raise UsageError(f"{where} needs promoted_from", hint="A load test of which environment?")
         _promotable(environments, name, f"{path.name}: environments.{name}.promoted_from")
     return MappingProxyType(environments)
 

@@ -11,10 +11,13 @@ from flows.__main__ import main
 from tests.support.case import write_settings
 from tests.support.load_runs import SCENARIO, measured
 from wedsync_db.errors import Refused
+from wedsync_db.guard.promotion import LoadTrial
+from wedsync_db.history.load_tests import load_tests
 from wedsync_db.load.run import LoadTest, judged
 from wedsync_db.load.scenario import shipped
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
+MIGRATIONS = (("0001_one", "a" * 64),)
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
@@ -34,7 +37,9 @@ def ends(case, monkeypatch):
     def end(*runs):
         def load_test(_installation, environment, scenario, *, seed, **_):
             shown = replace(SCENARIO, title=scenario.title, name=scenario.name, pool=scenario.pool)
-            return LoadTest(environment.name, shown, "PostgreSQL 18.4", seed, AT, runs, judged(SCENARIO, runs))
+            return LoadTest(
+                environment.name, shown, "PostgreSQL 18.4", seed, AT, MIGRATIONS, runs, judged(SCENARIO, runs)
+            )
 
         monkeypatch.setattr("tasks.load.load_test", load_test)
 
@@ -62,6 +67,9 @@ def test_the_exit_code_says_the_verdict(case, ends, capsys, runs, code, verdict)
     (report,) = case.installation.home.reports.glob("load-case-users_1000-20261121T120000Z.json")
     written = json.loads(report.read_text())
     assert (written["verdict"], written["pool"], written["runs"]) == (verdict, 7, 2)
+    with load_tests(case.installation, "case") as kept:
+        assert kept.newest("users_1000") == LoadTrial("users_1000", verdict, frozenset(MIGRATIONS))
+        assert kept.newest("spike") == LoadTrial("spike")
 
 
 def test_what_goes_wrong_is_the_run_s_end(case, ends, monkeypatch, capsys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from psycopg import sql
@@ -15,6 +15,7 @@ from wedsync_db.errors import Refused
 from wedsync_db.guard.checks import check_guard
 from wedsync_db.guard.decide import require_open
 from wedsync_db.guard.doctor import doctor
+from wedsync_db.history.store import open_history
 from wedsync_db.installation import CHECKOUT, Installation
 from wedsync_db.migrate import journal, ledger
 from wedsync_db.migrate.deployment import read_plan
@@ -214,3 +215,33 @@ def test_doctor_asks_whether_it_answers(two):
 
 def test_an_environment_that_asks_for_no_trial_gets_none(two):
     assert ask_source(two.installation, two.installation.environment("first")) is None
+
+
+def test_where_a_load_test_is_asked_for_it_passes_with_these_files_first(two, tmp_path):
+    (tmp_path / "environments.toml").write_text(
+        SETTINGS.replace('promoted_from = "first"', 'promoted_from = "first"\nrequire_load_test = "peak"')
+    )
+    two.deploy_first()
+    assert "there was no load test peak of first" in two.refusal().message
+    migration = read_plan(two.second, two.installation.environment("second")).pending[0]
+    remember(two, AT, "FAIL", migration)
+    assert "it ended as FAIL" in two.refusal(stage="migrate").message
+    remember(two, AT + timedelta(hours=1), "PASS", migration)
+    require_open(two.report())
+    remember(two, AT + timedelta(hours=2), "INCONCLUSIVE", migration)
+    assert "it ended as INCONCLUSIVE" in two.refusal().message
+    overridden = two.report(overrides=["load-test=the machine was busy"])
+    require_open(overridden)
+    assert [one.rule for one in overridden.overrides] == ["load-test"]
+
+
+AT = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def remember(two, at, verdict, migration):
+    """A load test of the first environment, with this migration."""
+    with two.installation.history() as address, open_history(address) as connection:
+        connection.execute(
+            "insert into history.load_test values ('first', 'peak', %s, %s, 'PostgreSQL', 20, 1, %s, %s, '{}')",
+            [at, verdict, [migration.id], [migration.deploy.sha256]],
+        )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.applying import migration
-from wedsync_db.guard.promotion import Promotion, Trial, judge
+from wedsync_db.guard.promotion import LoadTrial, Promotion, Trial, judge, judge_load
 from wedsync_db.model import DeploymentStatus, Severity
 
 ONE, TWO = migration("0001_one", "select 1"), migration("0002_two", "select 2")
@@ -66,3 +66,34 @@ def test_what_is_not_known_does_not_pass():
     assert found.severity is Severity.ERROR
     assert found.message == "it is not known what was deployed to staging: no route to host"
     assert found.hint == "Make staging reachable from here"
+
+
+LOADED = frozenset((m.id, m.deploy.sha256) for m in (ONE, TWO))
+
+
+@pytest.mark.parametrize(
+    ("load", "why"),
+    [
+        (LoadTrial("peak", "PASS", LOADED), None),
+        (LoadTrial("peak", "PASS", LOADED | {("0000_more", "f" * 64)}), None),
+        (LoadTrial("peak"), "there was no load test peak of staging"),
+        (LoadTrial("peak", "FAIL", LOADED), "the load test peak of staging did not pass, it ended as FAIL"),
+        (LoadTrial("peak", "INVALID", LOADED), "the load test peak of staging did not pass, it ended as INVALID"),
+        (
+            LoadTrial("peak", "PASS", frozenset({(ONE.id, ONE.deploy.sha256), (TWO.id, "f" * 64)})),
+            "the load test peak of staging passed without 0002_two as it is now",
+        ),
+        (
+            LoadTrial("peak", unknown="no store"),
+            "it is not known whether the load test peak of staging passed: no store",
+        ),
+        (None, "it is not known whether staging passed a load test: nobody asked"),
+    ],
+)
+def test_a_load_test_counts_with_exactly_these_files(load, why):
+    found = [(f.rule, f.message) for f in judge_load(Promotion("staging", (ONE, TWO), TRIED, load=load))]
+    assert found == ([] if why is None else [("load-test", why)])
+
+
+def test_with_nothing_pending_no_load_test_is_asked_for():
+    assert list(judge_load(Promotion("staging"))) == []

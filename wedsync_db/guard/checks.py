@@ -33,6 +33,7 @@ QUESTIONS: Mapping[str, Question] = {
     "freeze": questions.freeze,
     "weddings": questions.weddings,
     "promotion": questions.promotion,
+    "load-test": questions.load_test,
     "held": questions.held,
     "blockers": questions.blockers,
     "disk": questions.disk,
@@ -42,7 +43,7 @@ QUESTIONS: Mapping[str, Question] = {
 TIMELY = frozenset({"standby", "read-only", "pooled", "settings", "tls", "clock", "freeze", "weddings", "blockers"})
 _STAGES: Mapping[str, frozenset[str]] = {
     "start": frozenset(QUESTIONS),
-    "migrate": TIMELY | {"promotion"},
+    "migrate": TIMELY | {"promotion", "load-test"},
     "between": TIMELY,  # another environment that goes away now is no reason to undo what is half done here
 }
 _POLL_SECONDS = 0.2

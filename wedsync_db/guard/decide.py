@@ -24,6 +24,7 @@ RULES: Mapping[str, str] = {
     "freeze": "it is no weekend, and will be none before the deployment is over",
     "weddings": "no wedding is so near that these migrations could disturb it",
     "promotion": "everything was deployed and verified first where this environment asks for it",
+    "load-test": "a load test passed with these migrations where this environment asks for one",
     "held": "nobody else holds the database",
     "blockers": "no old transaction would block a migration",
     "disk": "there is room here for a backup and its restore",

@@ -74,6 +74,7 @@ def _assured(environment: Environment) -> Mapping[str, str]:
         "freeze": environment.guard.freeze == "off" and "the freeze calendar is off in this environment",
         "weddings": environment.guard.weddings == "off" and "weddings are not asked about in this environment",
         "promotion": not environment.promoted_from and "this environment does not ask for a trial elsewhere",
+        "load-test": not environment.require_load_test and "this environment does not ask for a load test",
         "tls": not environment.require_tls and "this environment does not require an encrypted connection",
     }
     return {rule: not_asked.get(rule) or what for rule, what in RULES.items()}

@@ -23,10 +23,23 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadTrial:
+    """The newest load test of a scenario: with which migrations, by id and SHA-256, and how it ended; "" for none yet.
+
+    `unknown` is why that could not be found out.
+    """
+
+    scenario: str
+    verdict: str = ""
+    migrations: frozenset[tuple[str, str]] = frozenset()
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Promotion:
     """What is to be deployed, and what the environment it has to be promoted from says of that.
 
-    `unknown` is why it could not say anything, `hint` what would let it.
+    `unknown` is why it could not say anything, `hint` what would let it. `load` is its load test, if one is asked for.
     """
 
     source: str
@@ -34,6 +47,7 @@ class Promotion:
     trials: Mapping[str, Trial] = field(default_factory=dict)
     unknown: str = ""
     hint: str = ""
+    load: LoadTrial | None = None
 
 
 def judge(promotion: Promotion) -> Iterator[Finding]:
@@ -48,6 +62,29 @@ def judge(promotion: Promotion) -> Iterator[Finding]:
         count = f"{len(problems)} of {len(promotion.pending)} pending migrations"
         text = f"{count} cannot be promoted from {source}: {_listed(problems)}"
         yield Finding("promotion", Severity.ERROR, text, f"Deploy exactly these files to {source} first")
+
+
+def judge_load(promotion: Promotion) -> Iterator[Finding]:
+    """One error, if the newest load test did not pass with all of these migrations, or if nobody knows."""
+    trial, source = promotion.load, promotion.source
+    if not promotion.pending:
+        return
+    if trial is None:
+        yield Finding("load-test", Severity.ERROR, f"it is not known whether {source} passed a load test: nobody asked")
+        return
+    lacking = [m.id for m in promotion.pending if (m.id, m.deploy.sha256) not in trial.migrations]
+    what = f"the load test {trial.scenario} of {source}"
+    if trial.unknown:
+        said = f"it is not known whether {what} passed: {trial.unknown}"
+    elif not trial.verdict:
+        said = f"there was no load test {trial.scenario} of {source}"
+    elif trial.verdict != "PASS":
+        said = f"{what} did not pass, it ended as {trial.verdict}"
+    elif lacking:
+        said = f"{what} passed without {_listed(lacking)} as it is now"
+    else:
+        return
+    yield Finding("load-test", Severity.ERROR, said, f"wedsync-db load-test {source} {trial.scenario}")
 
 
 def _listed(problems: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from psycopg.rows import tuple_row
 from wedsync_db.errors import Refused
 from wedsync_db.guard.freeze import Freeze, first_freeze
 from wedsync_db.guard.impact import NO_WORK, Work
-from wedsync_db.guard.promotion import Promotion, judge
+from wedsync_db.guard.promotion import Promotion, judge, judge_load
 from wedsync_db.guard.window import Verdict, Window, at, weigh
 from wedsync_db.model import Finding, ServerFacts, Severity
 from wedsync_db.postgres.connect_errors import POOLED_HINT
@@ -208,6 +208,13 @@ def promotion(_connection: psycopg.Connection, context: Context) -> Iterator[Fin
     source = context.environment.promoted_from
     if source is not None:
         yield from judge(context.promotion or Promotion(source, unknown="it was not asked"))
+
+
+def load_test(_connection: psycopg.Connection, context: Context) -> Iterator[Finding]:
+    """Did a load test pass with all of it, on the environment that comes first?"""
+    source = context.environment.promoted_from
+    if context.environment.require_load_test is not None and source is not None:
+        yield from judge_load(context.promotion or Promotion(source, unknown="it was not asked"))
 
 
 def held(connection: psycopg.Connection, _context: Context) -> Iterator[Finding]:

@@ -42,6 +42,7 @@ class LoadTest:
     server: str
     seed: int
     started_at: datetime
+    migrations: tuple[tuple[str, str], ...]  # id and SHA-256 of deploy.sql
     runs: tuple[Measured, ...]
     result: Result
 
@@ -79,7 +80,8 @@ def load_test(
         ):
             say(f"{scenario.title}: {scenario.seconds:.0f} s a run, {scenario.repeats} runs, on {server}")
             runs, result = _repeat(scenario, lambda number: _one(scenario, address, number, watch, tell), seed, say)
-    return LoadTest(environment.name, scenario, server, seed, started_at, runs, result)
+    migrations = tuple((one.id, one.deploy.sha256) for one in plan.pending)
+    return LoadTest(environment.name, scenario, server, seed, started_at, migrations, runs, result)
 
 
 def require_marked(environment: Environment) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import psycopg
 
 from wedsync_db.errors import WedsyncError
-from wedsync_db.guard.promotion import Promotion
+from wedsync_db.guard.promotion import LoadTrial, Promotion
 from wedsync_db.guard.questions import reason
+from wedsync_db.history.load_tests import load_tests
 from wedsync_db.installation import Installation
 from wedsync_db.migrate import ledger
 from wedsync_db.model import Migration, Plan
@@ -36,10 +37,20 @@ def ask_source(
     source = environment.promoted_from
     if source is None:
         return None
+    load = _load(installation, source, environment.require_load_test)
     try:
         with installation.target(source) as address, session(address, "promotion") as connection:
-            return Promotion(source, pending, ledger.trials(connection))
+            return Promotion(source, pending, ledger.trials(connection), load=load)
     except WedsyncError as error:
-        return Promotion(source, pending, unknown=error.message, hint=error.hint)
+        return Promotion(source, pending, unknown=error.message, hint=error.hint, load=load)
     except (psycopg.Error, OSError) as error:
-        return Promotion(source, pending, unknown=reason(error))
+        return Promotion(source, pending, unknown=reason(error), load=load)
+
+
+def _load(installation: Installation, source: str, scenario: str | None) -> LoadTrial | None:
+    """The newest load test of that scenario there; None where none is asked for."""
+    if scenario is None:
+        return None
+    with load_tests(installation, source) as kept:
+        found = kept.newest(scenario)
+    return found or LoadTrial(scenario, unknown="; ".join(kept.problems))

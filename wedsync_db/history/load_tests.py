@@ -1,0 +1,63 @@
+"""Load tests in the history store: what was found, with exactly which migrations."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from wedsync_db.guard.promotion import LoadTrial
+from wedsync_db.history.best_effort import BestEffort, reached
+from wedsync_db.installation import Installation
+from wedsync_db.postgres.queries import query
+
+if TYPE_CHECKING:
+    from wedsync_db.load.run import LoadTest
+
+_FILE = "history_load_tests"
+
+
+@dataclass
+class LoadTests(BestEffort):
+    """The load tests of one environment. `problems`: what could not be read or written, each once."""
+
+    purpose = "load-tests"
+
+    def keep(self, test: LoadTest) -> None:
+        """Write a test down."""
+        from wedsync_db.report.load import load_data  # brings numpy along, which who only reads does not need
+
+        values = {
+            "environment": self.environment,
+            "scenario": test.scenario.name,
+            "started_at": test.started_at,
+            "verdict": test.result.verdict.value,
+            "server": test.server,
+            "pool": test.scenario.pool,
+            "seed": test.seed,
+            "migrations": [name for name, _ in test.migrations],
+            "sha256": [sha256 for _, sha256 in test.migrations],
+            "results": Jsonb(load_data(test)),
+        }
+        self.attempt(lambda connection: connection.execute(query(_FILE, "keep"), values))
+
+    def newest(self, scenario: str) -> LoadTrial | None:
+        """The newest test of a scenario, whatever came of it; None where the store does not answer."""
+
+        def read(connection: psycopg.Connection) -> LoadTrial:
+            asked = {"environment": self.environment, "scenario": scenario}
+            row = connection.execute(query(_FILE, "newest"), asked).fetchone()
+            if row is None:
+                return LoadTrial(scenario)
+            verdict, migrations, sha256 = row
+            return LoadTrial(scenario, verdict, frozenset(zip(migrations, sha256, strict=True)))
+
+        return self.attempt(read)
+
+
+def load_tests(installation: Installation, environment: str) -> AbstractContextManager[LoadTests]:
+    """The load tests, the store's server running for as long as the block lasts; none where there is no store."""
+    return reached(LoadTests(environment), installation)
