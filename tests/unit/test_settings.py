@@ -280,6 +280,11 @@ def test_an_environment_is_promoted_from_another_one(file, first, second, said):
     assert said in refused(path)
 
 
+def test_a_load_test_is_asked_of_the_environment_that_comes_first(file):
+    path = file("embedded_major = 18\nrequire_load_test = 'spike'")
+    assert "demo.require_load_test needs promoted_from | A load test of which environment?" in refused(path)
+
+
 def test_an_unknown_environment_lists_the_known_ones(file):
     path = file("embedded_major = 18")
     assert refused(path, "dmo") == "there is no environment dmo; did you mean 'demo'? | environments.toml knows: demo"
