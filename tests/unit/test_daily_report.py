@@ -32,7 +32,7 @@ from wedsync_db.monitor.states import Checked, State
 from wedsync_db.monitor.thresholds import limits
 from wedsync_db.report.daily.axis import tick_text, ticks, time_ticks
 from wedsync_db.report.daily.by_day import dead_rows
-from wedsync_db.report.daily.chart import Chart
+from wedsync_db.report.daily.chart import Chart, Picture
 from wedsync_db.report.daily.draw import pictures
 from wedsync_db.report.daily.make import forget
 from wedsync_db.report.daily.page import charts, daily_html, figures
@@ -64,6 +64,11 @@ def page_of(what: Known, now: Now = NOW_SEEN, folder: Path = Path("/reports")) -
 
 
 @cache
+def pictured() -> tuple[Picture, ...]:
+    return charts(known(), NOW_SEEN, LIMITS)
+
+
+@cache
 def page() -> str:
     return page_of(known())
 
@@ -78,7 +83,7 @@ def samples(*rows: tuple[int, float | None, str]) -> pd.DataFrame:
 
 # -- rates, gaps, restarts ---------------------------------------------------------------------------------------------
 def test_a_restart_breaks_a_rate_and_a_gap_breaks_every_line():
-    chart = {one.key: one for one in charts(known(), NOW_SEEN, LIMITS)}["transactions"]
+    chart = {one.key: one for one in pictured()}["transactions"]
     assert chart.gaps == (Gap(*GAP),)
     assert chart.restarts == (CRASH,)
     at = dict(zip(chart.times, chart.layers[0].values, strict=True))
@@ -150,7 +155,7 @@ def test_top():
 
 def test_chart_data():
     told = {}
-    for one in charts(known(), NOW_SEEN, LIMITS):
+    for one in pictured():
         plain = {"title": one.title, "notes": one.notes, "figures": figures(one)}
         if isinstance(one, Chart):
             plain |= {"points": len(one.times), "limits": [(each.label, each.value) for each in one.limits],
@@ -333,7 +338,7 @@ def test_every_colour_is_a_variable_that_light_dark_and_print_define():
 
 
 def test_a_picture_is_the_same_each_time():
-    first, *_, last = charts(known(), NOW_SEEN, LIMITS)
+    first, *_, last = pictured()
     for one in (first, last):
         assert pictures(one) == pictures(one)
         assert pictures(one)[0] in page()
@@ -343,7 +348,7 @@ def test_a_picture_is_the_same_each_time():
 def test_text_stays_text_and_both_widths_have_a_title_and_a_description():
     drawn = [a for tag, a in SvgPage(page()).tags if tag == "svg" and "role" in a]
     assert {a["class"] for a in drawn} == {"wide", "narrow"}
-    assert len(drawn) == 2 * len(charts(known(), NOW_SEEN, LIMITS))
+    assert len(drawn) == 2 * len(pictured())
     assert page().count("<title") == len(drawn) + 1
     assert page().count("<desc") == len(drawn)
     assert ">no data<" not in page()  # a gap of an hour in a week is too narrow for words

@@ -46,16 +46,19 @@ def width_for(since: datetime, until: datetime, most: int = 340) -> timedelta:
 
 def gaps(found: pd.DataFrame, until: datetime, every: timedelta = EVERY) -> tuple[Gap, ...]:
     """Where more than two samples in a row are missing, between the first one and now."""
-    times = [at.to_pydatetime().astimezone(UTC) for at in found.index]
-    ends = [*times[1:], until]
-    return tuple(Gap(one, end) for one, end in zip(times, ends, strict=False) if end - one > _LATE * every)
+    times = _times(found)
+    if times.empty:
+        return ()
+    ends = times[1:].append(pd.DatetimeIndex([until]))
+    long = (ends - times) > pd.Timedelta(_LATE * every)
+    return tuple(Gap(_utc(one), _utc(end)) for one, end in zip(times[long], ends[long], strict=True))
 
 
 def restarts(found: pd.DataFrame) -> tuple[datetime, ...]:
     """When counters were first seen to have begun anew: a restart, a crash, a reset, another server."""
     epochs = found[EPOCH]
     changed = epochs.ne(epochs.shift()) & epochs.shift().notna()
-    return tuple(at.to_pydatetime().astimezone(UTC) for at in found.index[changed])
+    return tuple(_utc(at) for at in found.index[changed])
 
 
 def levels(
@@ -157,6 +160,10 @@ def _times(found: pd.DataFrame) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(found.index)
 
 
+def _utc(at: pd.Timestamp) -> datetime:
+    return at.to_pydatetime().astimezone(UTC)
+
+
 def _middles(missing: Sequence[Gap]) -> list[datetime]:
     return [gap.since + (gap.until - gap.since) / 2 for gap in missing]
 
@@ -171,5 +178,4 @@ def _drawn(
     whole = whole[~whole.index.duplicated(keep="last")]
     between = pd.DatetimeIndex([at for at in breaks if since < at < until])
     whole = whole.reindex(whole.index.union(between)) if len(between) else whole
-    times = tuple(at.to_pydatetime().astimezone(UTC) for at in whole.index)
-    return Drawn(times, {str(name): tuple(map(number, whole[name])) for name in whole}, width)
+    return Drawn(tuple(map(_utc, whole.index)), {str(name): tuple(map(number, whole[name])) for name in whole}, width)
