@@ -49,7 +49,7 @@ def gaps(found: pd.DataFrame, until: datetime, every: timedelta = EVERY) -> tupl
     times = _times(found)
     if times.empty:
         return ()
-    ends = times[1:].append(pd.DatetimeIndex([until]))
+    ends = pd.DatetimeIndex([*times[1:], until])
     long = (ends - times) > pd.Timedelta(_LATE * every)
     return tuple(Gap(_utc(one), _utc(end)) for one, end in zip(times[long], ends[long], strict=True))
 
