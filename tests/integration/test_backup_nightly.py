@@ -39,7 +39,7 @@ def history(cluster, monkeypatch, case):
     address = cluster.address(name)
 
     @contextmanager
-    def opened(_self):
+    def opened(_self, **_):
         yield address
 
     monkeypatch.setattr(Installation, "history", opened)
@@ -153,7 +153,7 @@ def test_an_older_backup_that_does_not_read_back_is_said(case, history):
 
 def test_a_lost_history_store_fails_no_backup(case, monkeypatch):
     @contextmanager
-    def lost(_self):
+    def lost(_self, **_):
         raise Unreachable("history is gone")
         yield
 

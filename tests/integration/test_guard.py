@@ -355,7 +355,7 @@ def test_a_session_that_ends_in_between_passes_nothing(db, tmp_path):
         Environment("test", url_env="X", guard=replace(OPEN, freeze="refuse", weddings="refuse")), tmp_path, now
     )
     found = ask(db, context, frozenset(QUESTIONS))
-    silent = {"tls", "promotion"}  # this environment asks for neither
+    silent = {"tls", "promotion", "load-test"}  # this environment asks for none of them
     assert {f.rule for f in found} == QUESTIONS.keys() - silent
     assert {f.severity for f in found} == {Severity.ERROR}
 

@@ -390,7 +390,7 @@ select c.name, pg_catalog.string_agg(distinct client.rolname, ', ')
 -- name: definer_functions
 -- Every function that acts as its owner, who may call it, and with which search_path: compared with the list.
 select f.name,
-       coalesce((select pg_catalog.array_agg(coalesce(r.rolname, 'PUBLIC')::text order by 1)
+       coalesce((select pg_catalog.array_agg(coalesce(r.rolname, 'PUBLIC')::text order by coalesce(r.rolname, 'PUBLIC')::text collate "C")
                    from pg_catalog.aclexplode(coalesce(f.proacl, pg_catalog.acldefault('f', f.proowner))) as a
                    left join pg_catalog.pg_roles as r on r.oid = a.grantee
                   where a.grantee <> f.proowner), '{}'),
@@ -430,7 +430,7 @@ select r.name, p.polname,
        case p.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete'
                      else 'all' end,
        p.polpermissive,
-       (select pg_catalog.array_agg(coalesce(o.rolname, 'PUBLIC')::text order by 1)
+       (select pg_catalog.array_agg(coalesce(o.rolname, 'PUBLIC')::text order by coalesce(o.rolname, 'PUBLIC')::text collate "C")
           from pg_catalog.unnest(p.polroles) as u (oid) left join pg_catalog.pg_roles as o on o.oid = u.oid),
        pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid),
        coalesce((select pg_catalog.array_agg(distinct c.attname::text)

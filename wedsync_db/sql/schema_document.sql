@@ -52,7 +52,7 @@ select r.name, i.indisunique,
 -- Who is let at which rows, by which command.
 select r.name, case p.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete'
                              else 'all' end,
-       coalesce((select pg_catalog.array_agg(coalesce(o.rolname, 'PUBLIC')::text order by 1)
+       coalesce((select pg_catalog.array_agg(coalesce(o.rolname, 'PUBLIC')::text order by coalesce(o.rolname, 'PUBLIC')::text collate "C")
                    from pg_catalog.unnest(p.polroles) as u (oid)
                    left join pg_catalog.pg_roles as o on o.oid = u.oid), '{}'),
        coalesce(pg_catalog.pg_get_expr(p.polqual, p.polrelid), ''),
@@ -89,7 +89,7 @@ select r.name, f.name,
 -- name: functions
 -- What each is for, whether it acts as its owner, and who else may call it.
 select f.name, coalesce(pg_catalog.obj_description(f.oid, 'pg_proc'), ''), f.prosecdef,
-       coalesce((select pg_catalog.array_agg(coalesce(r.rolname, 'PUBLIC')::text order by 1)
+       coalesce((select pg_catalog.array_agg(coalesce(r.rolname, 'PUBLIC')::text order by coalesce(r.rolname, 'PUBLIC')::text collate "C")
                    from pg_catalog.aclexplode(coalesce(f.proacl, pg_catalog.acldefault('f', f.proowner))) as a
                    left join pg_catalog.pg_roles as r on r.oid = a.grantee
                   where a.grantee <> f.proowner), '{}')
