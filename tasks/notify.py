@@ -7,10 +7,8 @@ out in a thread of its own, and only the end of a run gives those that are still
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
-import threading
-import time
+from functools import partial
 from typing import cast
 from uuid import UUID
 
@@ -24,6 +22,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
+from tasks.beside import Beside
 from tasks.publishing import run_page
 from tasks.running import logger
 from wedsync_db.errors import WedsyncError
@@ -35,7 +34,7 @@ from wedsync_db.report.notice import Notice
 _PATIENCE_SECONDS = 5.0
 _ENDED = FlowRunFilter(state=FlowRunFilterState(type=OfType(any_=list(TERMINAL_STATES))))
 _told: set[tuple[str, Notice]] = set()
-_on_their_way: list[threading.Thread] = []
+_messages = Beside("a notification is still on its way; it is not waited for any longer")
 
 
 def notify(environment: str, event: Event, text: str, *, run_id: UUID | None = None, repeats: bool = False) -> None:
@@ -60,20 +59,12 @@ def notify(environment: str, event: Event, text: str, *, run_id: UUID | None = N
     _told.add((run, notice))
     told_by = flow_run.flow_name if repeats else None
     for block in settings.notify:
-        in_run = contextvars.copy_context()
-        thread = threading.Thread(target=in_run.run, args=(_deliver, block, notice, told_by), daemon=True)
-        thread.start()
-        _on_their_way.append(thread)
+        _messages.start(partial(_deliver, block, notice, told_by))
 
 
 def wait_for_messages() -> None:
     """Give messages that are on their way a few seconds: they end with the process."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while _on_their_way:
-        thread = _on_their_way.pop()
-        thread.join(max(0.0, deadline - time.monotonic()))
-        if thread.is_alive():
-            logger.warning("a notification is still on its way; it is not waited for any longer")
+    _messages.wait(_PATIENCE_SECONDS)
 
 
 def _deliver(block: str, notice: Notice, told_by: str | None) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
-import threading
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +9,7 @@ from pathlib import Path
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
+from tasks.beside import Beside
 from tasks.names import EnvironmentName
 from tasks.publishing import run_page
 from tasks.running import logger
@@ -22,7 +20,7 @@ from wedsync_db.model import Deployment, DeploymentStatus, Opened, Outcome, Plan
 from wedsync_db.report.errors import unexpected
 
 _PATIENCE_SECONDS = 5.0
-_on_their_way: list[threading.Thread] = []
+_notes = Beside("the history store does not answer; it may not know of this deployment")
 
 
 def begun(environment: EnvironmentName, opened: Opened, plan: Plan) -> None:
@@ -65,12 +63,7 @@ def unsettled(environment: EnvironmentName) -> None:
 
 def wait_for_notes() -> None:
     """Give notes that are on their way a few seconds: they end with the process."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while _on_their_way:
-        thread = _on_their_way.pop()
-        thread.join(max(0.0, deadline - time.monotonic()))
-        if thread.is_alive():
-            logger.warning("the history store does not answer; it may not know of this deployment")
+    _notes.wait(_PATIENCE_SECONDS)
 
 
 def _end(
@@ -110,6 +103,4 @@ def _note(environment: EnvironmentName, write: Callable[[Deployments], None]) ->
         except Exception as error:  # noqa: BLE001 whatever it is, it must not undo a good deployment
             logger.warning("%s: the deployment could not be noted: %s", environment, unexpected(error).message)
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(attempt,), name="note", daemon=True)
-    thread.start()
-    _on_their_way.append(thread)
+    _notes.start(attempt)

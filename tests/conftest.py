@@ -171,6 +171,15 @@ def case(cluster, home, tmp_path, monkeypatch) -> Case:
         yield Case(tmp_path, address, cluster.address(address.dbname), Installation(CHECKOUT, dict(os.environ)))
 
 
+@pytest.fixture
+def environ_taken_back():
+    """What a verb sets for its process is gone after the test."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+
+
 @pytest.fixture(scope="session")
 def prefect_server():
     """A temporary Prefect server for the session, without the heartbeat that costs each run a second."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
@@ -15,15 +14,7 @@ from wedsync_db.backup.dump import create_backup
 from wedsync_db.backup.proven import proven
 from wedsync_db.history.store import open_history
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
-
-
-@pytest.fixture(autouse=True)
-def what_a_verb_sets_for_its_process_is_taken_back():
-    before = dict(os.environ)
-    yield
-    for name in os.environ.keys() - before.keys():
-        del os.environ[name]
+pytestmark = pytest.mark.usefixtures("prefect_server", "environ_taken_back")
 
 
 @pytest.fixture

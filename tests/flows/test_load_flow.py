@@ -1,7 +1,6 @@
 """The flow load_test: its end says the verdict, its form offers our scenarios, its report is a file."""
 
 import json
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -16,17 +15,9 @@ from wedsync_db.history.load_tests import load_tests
 from wedsync_db.load.run import LoadTest, judged
 from wedsync_db.load.scenario import shipped
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("prefect_server", "environ_taken_back")
 MIGRATIONS = (("0001_one", "a" * 64),)
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def what_a_verb_sets_for_its_process_is_taken_back():
-    before = dict(os.environ)
-    yield
-    for name in os.environ.keys() - before.keys():
-        del os.environ[name]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,7 +18,7 @@ from wedsync_db.monitor.health import Counters
 from wedsync_db.monitor.metrics import Metric, Sample
 from wedsync_db.postgres.session import session
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("prefect_server", "environ_taken_back")
 NOW = datetime(2026, 6, 7, 3, 0, tzinfo=UTC)
 # only what a test does may be found, whatever else goes on on this server
 QUIET = "\n".join(
@@ -27,14 +26,6 @@ QUIET = "\n".join(
     for name in ("connections", "backup_age", "drill_age", "disk_free", "wraparound", "oldest_snapshot", "cache_hit",
                  "rollbacks", "deadlocks", "blocked", "idle_in_transaction", "stale_statistics", "prepared_transaction")
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def what_a_verb_sets_for_its_process_is_taken_back():
-    before = dict(os.environ)
-    yield
-    for name in os.environ.keys() - before.keys():
-        del os.environ[name]
 
 
 @pytest.fixture

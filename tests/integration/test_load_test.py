@@ -33,11 +33,12 @@ QUICK = {
 def load_case(case, cluster):
     """An environment for load tests, with WedSync's migrations and a deployer that may create databases."""
     let_become_api_roles(cluster)
-    with session(cluster.address(), "test") as admin:
-        admin.execute(f"alter role {ROLE} createdb")
     shutil.copytree(CHECKOUT / "migrations", case.folder / "migrations", dirs_exist_ok=True)
     write_settings(case.folder, "load_test = true")
-    return case
+    with session(cluster.address(), "test") as admin:
+        admin.execute(f"alter role {ROLE} createdb")
+        yield case
+        admin.execute(f"alter role {ROLE} nocreatedb")  # other tests of this server share it
 
 
 @pytest.fixture
