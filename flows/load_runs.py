@@ -9,8 +9,6 @@ from wedsync_db.cli.answer import Answer
 from wedsync_db.errors import UsageError
 from wedsync_db.installation import Installation
 
-_MOST_CONNECTIONS, _MOST_RUNS = 1000, 10
-
 
 def load_test(arguments: argparse.Namespace, installation: Installation) -> Answer:
     """Run a scenario; what is wrong with the command is told before Prefect starts.
@@ -20,13 +18,13 @@ def load_test(arguments: argparse.Namespace, installation: Installation) -> Answ
         WedsyncError: how it ended, if not well.
     """
     from wedsync_db.load.run import require_marked
-    from wedsync_db.load.scenario import find_scenario, read_scenario
+    from wedsync_db.load.scenario import MOST_CONNECTIONS, MOST_RUNS, find_scenario, read_scenario
 
     environment = installation.environment(arguments.environment)
     path = find_scenario(arguments.scenario)
     read_scenario(path)
-    _within("--pool", arguments.pool, _MOST_CONNECTIONS)
-    _within("--repeats", arguments.repeats, _MOST_RUNS)
+    _within("--pool", arguments.pool, MOST_CONNECTIONS)
+    _within("--repeats", arguments.repeats, MOST_RUNS)
     require_marked(environment)
     prepare(installation)
     from flows.load_test import load_test as flow

@@ -12,9 +12,10 @@ from pydantic import Field
 from tasks.each import all_ended
 from tasks.load import ScenarioName, run_load_test
 from tasks.names import EnvironmentName
+from wedsync_db.load.scenario import MOST_CONNECTIONS, MOST_RUNS
 
-Connections = Annotated[int, Field(ge=1, le=1000)]
-Repeats = Annotated[int, Field(ge=1, le=10)]
+Connections = Annotated[int, Field(ge=1, le=MOST_CONNECTIONS)]
+Repeats = Annotated[int, Field(ge=1, le=MOST_RUNS)]
 
 
 def _run_name() -> str:

@@ -16,7 +16,7 @@ from wedsync_db.errors import Inconclusive, LoadTestFailed, WedsyncError
 from wedsync_db.history.load_tests import load_tests
 from wedsync_db.installation import this_installation
 from wedsync_db.load.run import load_test
-from wedsync_db.load.scenario import Scenario, find_scenario, read_scenario, shipped
+from wedsync_db.load.scenario import find_scenario, read_scenario, shipped
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.load.worker import Progress
 from wedsync_db.report.load import load_line, load_markdown, load_text, write_load
@@ -49,7 +49,7 @@ def _run(environment: EnvironmentName, name: str, pool: int | None, repeats: int
 
     told_at = 0.0
 
-    def tell(_scenario: Scenario, progress: Progress) -> None:
+    def tell(progress: Progress) -> None:
         nonlocal told_at
         shown(progress.due / planned)
         if time.monotonic() - told_at >= _SAY_SECONDS:  # a line of the log is a row in Prefect's database

@@ -4,12 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.processes import programs, started_with
+from tests.support.processes import eventually, programs, started_with
 from tests.support.slow_dump import slow_programs
 from wedsync_db.backup.drill import drill_environment
 from wedsync_db.backup.dump import create_backup
@@ -160,11 +159,3 @@ def test_the_debris_of_a_living_run_is_left_alone(address, db, tmp_path):
 def sessions(db):
     query = "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
     return db.execute(query).fetchall()
-
-
-def eventually(done):
-    """Whether it comes true within ten seconds."""
-    deadline = time.monotonic() + 10
-    while not done() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return done()

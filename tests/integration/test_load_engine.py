@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.processes import children, started_with
+from tests.support.processes import children, eventually, started_with
 from wedsync_db.errors import Inconclusive, Unreachable
 from wedsync_db.load.criteria import read_criteria
 from wedsync_db.load.engine import run
@@ -147,13 +147,6 @@ def test_a_process_that_is_killed_is_no_verdict_and_leaves_no_session(address, d
         run(scenario, address, seed=1, tell=kill)
     assert children("load.worker") == []
     assert eventually(lambda: sessions(db) == 0)
-
-
-def eventually(done):
-    deadline = time.monotonic() + 10
-    while not done() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return done()
 
 
 def test_more_connections_than_there_are_is_said_before_anything_is_sent(address, db, table):

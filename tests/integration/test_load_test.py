@@ -66,7 +66,7 @@ def databases(cluster):
 
 def test_a_thousand_users_are_judged_and_nothing_stays(load_case, cluster, scenario):
     seen = []
-    done = loaded(load_case, replace(scenario, repeats=2), tell=lambda _, progress: seen.append(databases(cluster)))
+    done = loaded(load_case, replace(scenario, repeats=2), tell=lambda _: seen.append(databases(cluster)))
     by_name = {one.criterion.text: one for one in done.result.judged}
     assert by_name["leaks: count==0"].verdict is Verdict.PASS
     assert by_name["errors: rate<0.001"].verdict is Verdict.PASS
@@ -97,7 +97,7 @@ def test_what_a_killed_one_left_is_dropped_and_what_is_somebody_s_is_not(load_ca
 
 def test_a_deployment_that_wants_the_target_gets_it(load_case, cluster, scenario):
     with announcement(load_case) as announce_now, pytest.raises(TargetHeld, match="a deployment wants the target"):
-        loaded(load_case, scenario, tell=lambda _, __: announce_now())
+        loaded(load_case, scenario, tell=lambda _: announce_now())
     assert databases(cluster) == []
 
 

@@ -9,14 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any, cast
 
 from wedsync_db.errors import Inconclusive, Unreachable
+from wedsync_db.installation import CHECKOUT
 from wedsync_db.load.worker import READY, STOP, Progress, Taken, receive, send
 
 _STARTUP_SECONDS = 60.0
-_CHECKOUT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Process:
 def process() -> Iterator[Process]:
     """A process that ends with this block."""
     command = [sys.executable, "-c", "from wedsync_db.load.worker import main; main()"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_CHECKOUT) as popen:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CHECKOUT) as popen:
         try:
             yield Process(popen, cast("IO[bytes]", popen.stdin), cast("IO[bytes]", popen.stdout))
         finally:

@@ -13,7 +13,7 @@ from wedsync_db.load.beside import load_database
 from wedsync_db.load.engine import Measured
 from wedsync_db.load.engine import run as run_once
 from wedsync_db.load.measure import doubts, value_of
-from wedsync_db.load.scenario import Scenario
+from wedsync_db.load.scenario import MOST_RUNS, Scenario
 from wedsync_db.load.verdict import Result, Verdict, judge
 from wedsync_db.load.worker import Progress
 from wedsync_db.maintain.giving_way import Watch, watching
@@ -23,14 +23,13 @@ from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
 from wedsync_db.settings import Environment
 
-MOST_RUNS = 10
 _SEEDS_APART = 10  # a run draws from a few seeds that follow each other
 _SPARE_HANDLES = 200
 _MOST_OF_CONNECTIONS = 0.8
 _KILL_SHARE, _KILL_TURNS = 0.05, 10  # so many errors for so many seconds end a run
 
 
-Tell = Callable[[Scenario, Progress], None]
+Tell = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +54,7 @@ def load_test(
     seed: int,
     clock: Callable[[], datetime],
     say: Callable[[str], None] = lambda _: None,
-    tell: Tell = lambda _, __: None,
+    tell: Tell = lambda _: None,
 ) -> LoadTest:
     """Run a scenario beside an environment's target as often as the verdict needs, and judge it.
 
@@ -138,8 +137,10 @@ def _repeat(
     while True:
         runs.append(run_with(seed + _SEEDS_APART * len(runs)))
         say(f"run {len(runs)}: {run_line(runs[-1])}")
+        if len(runs) < scenario.repeats:
+            continue
         result = judged(scenario, runs)
-        if len(runs) >= scenario.repeats and (result.verdict is not Verdict.INCONCLUSIVE or len(runs) >= MOST_RUNS):
+        if result.verdict is not Verdict.INCONCLUSIVE or len(runs) >= MOST_RUNS:
             return tuple(runs), result
 
 
@@ -157,7 +158,7 @@ def _one(scenario: Scenario, address: Address, seed: int, watch: Watch, tell: Te
     switch = KillSwitch()
 
     def hear(progress: Progress) -> bool:
-        tell(scenario, progress)
+        tell(progress)
         watch.look()
         return not (switch.is_pulled(progress) or watch.wanted_by or watch.is_lost)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from wedsync_db.load.scripts import Draw, Script, check_script
 from wedsync_db.toml_tables import known_keys, read_document, read_table, table_of
 
 SHIPPED = Path(__file__).with_name("scenarios")
+MOST_CONNECTIONS, MOST_RUNS = 1000, 10
 _HIGHEST = 100_000  # users, arrivals a second: what nobody means
 _TOP: Mapping[str, values.Reader] = {
     "title": values.text,
@@ -24,8 +25,8 @@ _TOP: Mapping[str, values.Reader] = {
     "think_seconds": values.number(),
     "tenants": values.whole(1, _HIGHEST),
     "users": values.whole(1, _HIGHEST),
-    "pool": values.whole(1, 1000),
-    "repeats": values.whole(1, 10),
+    "pool": values.whole(1, MOST_CONNECTIONS),
+    "repeats": values.whole(1, MOST_RUNS),
     "statement_timeout_ms": values.whole(1, 600_000),
     "max_backlog_seconds": values.number(),
 }
@@ -79,10 +80,6 @@ class Scenario:
     def seconds(self) -> float:
         """How long one run of it takes."""
         return sum(phase.seconds for phase in self.phases)
-
-    def with_pool(self, pool: int) -> Scenario:
-        """The same with another number of connections."""
-        return replace(self, pool=pool)
 
 
 def shipped() -> Mapping[str, Path]:

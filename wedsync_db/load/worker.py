@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
@@ -34,7 +34,7 @@ ANSWERED, DROPPED = 0, -1
 class Work:
     """One process' part of a run. `conninfo` holds a password: it goes through a pipe, never into an argument.
 
-    Arrays have an element for each arrival; `values` has one array for each script's parameters.
+    Arrays have an element for each arrival; `draws` has one array for each script's parameter.
     """
 
     conninfo: str
@@ -60,7 +60,7 @@ class Progress:
     p95_ms: float | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Taken:
     """What was measured, by arrival, in microseconds; -1 where it never came to that.
 
@@ -72,11 +72,10 @@ class Taken:
     service: NDArray[np.int64]
     late: NDArray[np.bool_]
     code: NDArray[np.int16]
-    errors: list[str] = field(default_factory=list)
-    leaks: int = 0
-    cpu_seconds: float = 0.0
-    heartbeats: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    busy_seconds: float = 0.0
+    errors: tuple[str, ...]
+    leaks: int
+    cpu_seconds: float
+    heartbeats: NDArray[np.int64]
 
 
 class Generator:
@@ -113,12 +112,16 @@ class Generator:
         for thread in threads:
             thread.start()
         self._wait_for(threads, at, tell)
-        taken = Taken(self._waited, self._service, self._late, self._code, list(self._errors), self._leaks)
-        taken.cpu_seconds = time.process_time() - cpu
-        taken.heartbeats = np.asarray(self._heartbeats, dtype=np.int64)
-        answered = self._service[self._service >= 0]
-        taken.busy_seconds = float(answered.sum()) / 1e6
-        return taken
+        return Taken(
+            self._waited,
+            self._service,
+            self._late,
+            self._code,
+            tuple(self._errors),
+            self._leaks,
+            time.process_time() - cpu,
+            np.asarray(self._heartbeats, dtype=np.int64),
+        )
 
     def stop(self) -> None:
         """Begin nothing more."""

@@ -11,6 +11,7 @@ from typing import Any
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.statistics import detectable, spread_of
 from wedsync_db.load.verdict import Judged, Verdict
+from wedsync_db.report.html import write_page
 
 _MEANS = {
     Verdict.PASS: "it holds what is asked of it",
@@ -47,9 +48,8 @@ def load_markdown(test: LoadTest) -> str:
 def write_load(test: LoadTest, folder: Path) -> Path:
     """Write all figures as JSON; where they are."""
     name = f"load-{test.environment}-{test.scenario.name}-{test.started_at:%Y%m%dT%H%M%SZ}.json"
-    path = folder / name
-    path.write_text(json.dumps({**load_data(test), "started_at": test.started_at.isoformat()}, indent=2) + "\n")
-    return path
+    text = json.dumps({**load_data(test), "started_at": test.started_at.isoformat()}, indent=2) + "\n"
+    return write_page(text, folder / name)
 
 
 def load_text(test: LoadTest) -> str:
@@ -69,7 +69,7 @@ def load_text(test: LoadTest) -> str:
 
 
 def load_data(test: LoadTest) -> Mapping[str, Any]:
-    """For `--json`."""
+    """All figures, for programs."""
     return {
         "environment": test.environment,
         "scenario": test.scenario.name,
