@@ -97,7 +97,7 @@ def _server(folder: Path) -> Iterator[Address]:
 
 def _scenario(rate: float, seconds: float) -> Scenario:
     phases = (Phase("steady", seconds, rate, rate),)
-    criteria = read_criteria({"response_ms": ["p(95)<1000"]}, scripts=("read",), phases=("steady",))
+    criteria = read_criteria({"response_ms": ["p(95)<1000"]}, scripts=("read",), phases=("steady",)).criteria
     return Scenario("bench", "bench", "", "", "", (_SCRIPT,), phases, criteria, _USERS, 100, POOL)
 
 

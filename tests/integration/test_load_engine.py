@@ -19,6 +19,7 @@ from wedsync_db.load.run import judged
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import Phase, schedule
 from wedsync_db.load.scripts import Draw, Script, tenant_key
+from wedsync_db.load.summary import summary_of
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.postgres.session import session
 
@@ -28,7 +29,7 @@ CRITERIA = read_criteria(
     {"response_ms": ["p(95)<500"], "service_ms": ["p(95)<500"], "errors": ["rate<0.01"], "leaks": ["count==0"]},
     scripts=("read", "write"),
     phases=("steady",),
-)
+).criteria
 P95, SERVICE_P95 = CRITERIA[:2]
 SCENARIO = Scenario(
     "own", "Own", "", "", "", (READ, WRITE), (Phase("steady", 3, 200, 200),), CRITERIA, users=100, tenants=10, pool=8
@@ -64,7 +65,7 @@ def test_two_parts_are_the_whole(address, db, table):
     planned = schedule(scenario.phases, [1, 1], 100, seed=4)
     assert np.array_equal(np.sort(np.concatenate([part.schedule.due for part in parts])), planned.due)
     assert db.execute("select sum(v) from t").fetchone()[0] == int((planned.script == 1).sum())
-    assert [doubt for part in parts for doubt in doubts(part, CRITERIA) if "arrivals" in doubt] == []
+    assert [doubt for part in parts for doubt in doubts(CRITERIA, summary_of(part)) if "arrivals" in doubt] == []
 
 
 def test_a_server_that_stalls_is_waited_for_from_when_it_was_due(address, db, table):
@@ -73,11 +74,11 @@ def test_a_server_that_stalls_is_waited_for_from_when_it_was_due(address, db, ta
     with stalled(address, 3.0):
         found = run(scenario, address, seed=2)
     assert (found.code == 0).all()
-    response, service = value_of(P95, found), value_of(SERVICE_P95, found)
+    response, service = (value_of(one, scenario, summary_of(found)) for one in (P95, SERVICE_P95))
     # arrivals in the stall wait between nothing and all of it; a pool of eight sends eight of them
     assert response > 1000
     assert service < response / 3
-    assert judged(scenario, [found, found]).verdict is not Verdict.PASS
+    assert judged(scenario, [summary_of(found)] * 2).verdict is not Verdict.PASS
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def test_timeouts_end_nothing_and_pass_nothing(address, db, table):
     assert found.errors == ("57014",)
     assert (found.code == 1).sum() > 20
     assert (found.code == 0).sum() > 50, "it goes on afterwards"
-    assert judged(scenario, [found, found]).verdict is not Verdict.PASS
+    assert judged(scenario, [summary_of(found)] * 2).verdict is not Verdict.PASS
 
 
 def test_what_has_waited_too_long_is_dropped_and_said(address, db, table):

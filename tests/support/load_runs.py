@@ -7,6 +7,7 @@ from wedsync_db.load.engine import Measured
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import Phase, Schedule
 from wedsync_db.load.scripts import Script
+from wedsync_db.load.summary import summary_of
 
 SCRIPTS = (Script("read", 1, "select 1;", {}), Script("write", 1, "select 2;", {}))
 PHASES = (Phase("warm-up", 10, 10, 10, measured=False), Phase("steady", 10, 10, 10))
@@ -14,11 +15,16 @@ CRITERIA = read_criteria(
     {"response_ms": ["p(95)<50"], "errors": ["rate<0.01"], "dropped": ["count==0"]},
     scripts=("read", "write"),
     phases=("steady",),
-)
+).criteria
 SCENARIO = Scenario("s", "S", "", "", "", SCRIPTS, PHASES, CRITERIA, users=10, tenants=2, pool=2, repeats=2)
 
 
-def measured(**changes):
+def summed(scenario=SCENARIO, **changes):
+    """What `measured` comes to."""
+    return summary_of(measured(scenario, **changes))
+
+
+def measured(scenario=SCENARIO, **changes):
     """200 arrivals, ten a second, each answered in 10 ms after none of waiting; the first half is warming up."""
     many = 200
     due = np.arange(many) / 10
@@ -34,10 +40,11 @@ def measured(**changes):
         "seconds": 21.0,
         "processes": 2,
         "share": 1.0,
+        "began": 1_767_000_000.0,
         "heartbeats": np.full(100, 100, dtype=np.int64),
         **changes,
     }
-    return Measured(SCENARIO, Schedule(due, script.astype(np.int16), np.zeros(many, dtype=np.int32)), **given)
+    return Measured(scenario, Schedule(due, script.astype(np.int16), np.zeros(many, dtype=np.int32)), **given)
 
 
 def at(places, value, many=200, kind=np.int64, fill=0):

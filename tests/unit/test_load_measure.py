@@ -5,61 +5,66 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.load_runs import CRITERIA, SCENARIO, at, measured
+from tests.support.load_runs import CRITERIA, SCENARIO, at, summed
 from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.measure import doubts, value_of
 from wedsync_db.load.run import KillSwitch, judged, run_line
+from wedsync_db.load.schedule import Phase
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.load.worker import Progress
 
 
 def test_only_what_is_measured_counts():
-    run = measured(service=at(slice(0, 100), 900_000, fill=10_000))
-    assert value_of(Criterion("response_ms", "p", "<", 50, 99), run) == pytest.approx(10, rel=0.005)
-    assert value_of(Criterion("response_ms", "avg", "<", 50), run) == pytest.approx(10, rel=0.005)
+    run = summed(service=at(slice(0, 100), 900_000, fill=10_000))
+    assert value_of(Criterion("response_ms", "p", "<", 50, 99), SCENARIO, run) == pytest.approx(10, rel=0.005)
+    assert value_of(Criterion("response_ms", "avg", "<", 50), SCENARIO, run) == pytest.approx(10, rel=0.005)
 
 
 def test_waiting_for_the_pool_is_part_of_the_response_and_not_of_the_service():
-    run = measured(waited=at(slice(150, 200), 400_000), late=at(slice(0, 150), True, kind=np.bool_))
-    assert value_of(Criterion("response_ms", "p", "<", 50, 95), run) == pytest.approx(410, rel=0.005)
-    assert value_of(Criterion("service_ms", "p", "<", 50, 95), run) == pytest.approx(10, rel=0.005)
-    assert value_of(Criterion("queue_ms", "p", "<", 50, 95), run) == pytest.approx(400, rel=0.005)
+    run = summed(waited=at(slice(150, 200), 400_000), late=at(slice(0, 150), True, kind=np.bool_))
+    assert value_of(Criterion("response_ms", "p", "<", 50, 95), SCENARIO, run) == pytest.approx(410, rel=0.005)
+    assert value_of(Criterion("service_ms", "p", "<", 50, 95), SCENARIO, run) == pytest.approx(10, rel=0.005)
+    assert value_of(Criterion("queue_ms", "p", "<", 50, 95), SCENARIO, run) == pytest.approx(400, rel=0.005)
 
 
 def test_the_generator_s_own_lateness_is_nobody_s_queue():
-    run = measured(waited=np.full(200, 400_000))
-    assert value_of(Criterion("queue_ms", "p", "<", 50, 95), run) == 0
+    run = summed(waited=np.full(200, 400_000))
+    assert value_of(Criterion("queue_ms", "p", "<", 50, 95), SCENARIO, run) == 0
 
 
 def test_what_was_never_answered_counts_with_what_it_waited():
     code = at(slice(190, 200), -1, kind=np.int16)
-    run = measured(code=code, waited=at(slice(190, 200), -1), service=at(slice(190, 200), -1, fill=10_000))
-    assert value_of(Criterion("response_ms", "p", "<", 50, 99), run) > 1000
-    assert value_of(Criterion("dropped", "count", "==", 0), run) == 10
-    assert value_of(Criterion("achieved", "ratio", ">", 0.98), run) == pytest.approx(0.9)
+    run = summed(code=code, waited=at(slice(190, 200), -1), service=at(slice(190, 200), -1, fill=10_000))
+    assert value_of(Criterion("response_ms", "p", "<", 50, 99), SCENARIO, run) > 1000
+    assert value_of(Criterion("dropped", "count", "==", 0), SCENARIO, run) == 10
+    assert value_of(Criterion("achieved", "ratio", ">", 0.98), SCENARIO, run) == pytest.approx(0.9)
 
 
 def test_errors_are_counted_and_do_not_flatter_the_times():
     quick = at(slice(100, 150), 10, fill=30_000)
-    run = measured(code=at(slice(100, 150), 1, kind=np.int16), service=quick, errors=("57014",))
-    assert value_of(Criterion("errors", "rate", "<", 0.1), run) == pytest.approx(0.5)
-    assert value_of(Criterion("response_ms", "p", "<", 50, 5), run) == pytest.approx(30, rel=0.005)
+    run = summed(code=at(slice(100, 150), 1, kind=np.int16), service=quick, errors=("57014",))
+    assert value_of(Criterion("errors", "rate", "<", 0.1), SCENARIO, run) == pytest.approx(0.5)
+    assert value_of(Criterion("response_ms", "p", "<", 50, 5), SCENARIO, run) == pytest.approx(30, rel=0.005)
     assert run_line(run) == "150 answered of 200, errors 50 × 57014"
 
 
 def test_by_script_and_by_phase():
-    run = measured(service=np.where(np.arange(200) % 2, 80_000, 5_000))
-    assert value_of(Criterion("response_ms", "p", "<", 50, 95, script="write"), run) == pytest.approx(80, rel=0.005)
-    assert value_of(Criterion("response_ms", "p", "<", 50, 95, "steady", "read"), run) == pytest.approx(5, rel=0.005)
+    run = summed(service=np.where(np.arange(200) % 2, 80_000, 5_000))
+    assert value_of(Criterion("response_ms", "p", "<", 50, 95, script="write"), SCENARIO, run) == pytest.approx(
+        80, rel=0.005
+    )
+    assert value_of(Criterion("response_ms", "p", "<", 50, 95, "steady", "read"), SCENARIO, run) == pytest.approx(
+        5, rel=0.005
+    )
 
 
 def test_how_busy_the_pool_was():
-    assert value_of(Criterion("pool_util", "avg", "<", 0.8), measured()) == pytest.approx(100 * 0.01 / (2 * 10))
+    assert value_of(Criterion("pool_util", "avg", "<", 0.8), SCENARIO, summed()) == pytest.approx(100 * 0.01 / (2 * 10))
 
 
 def test_nothing_measured_is_no_value_and_no_verdict():
-    run = measured(code=np.full(200, 1, dtype=np.int16), errors=("08006",))
-    assert value_of(Criterion("service_ms", "p", "<", 50, 95), run) is None
+    run = summed(code=np.full(200, 1, dtype=np.int16), errors=("08006",))
+    assert value_of(Criterion("service_ms", "p", "<", 50, 95), SCENARIO, run) is None
     assert judged(SCENARIO, [run, run]).verdict is Verdict.INVALID
 
 
@@ -73,16 +78,16 @@ def test_nothing_measured_is_no_value_and_no_verdict():
     ],
 )
 def test_a_run_that_says_nothing_about_the_database_is_invalid(changes, said):
-    run = measured(**changes)
-    assert [said in one for one in doubts(run, CRITERIA)] == [True]
-    assert judged(SCENARIO, [measured(), run]).verdict is Verdict.INVALID
+    run = summed(**changes)
+    assert [said in one for one in doubts(CRITERIA, run)] == [True]
+    assert judged(SCENARIO, [summed(), run]).verdict is Verdict.INVALID
 
 
 def test_a_good_run_has_no_doubts_and_passes():
-    assert doubts(measured(), CRITERIA) == ()
-    runs = [measured(), measured(service=np.full(200, 10_500))]
+    assert doubts(CRITERIA, summed()) == ()
+    runs = [summed(), summed(service=np.full(200, 10_500))]
     assert judged(SCENARIO, runs).verdict is Verdict.PASS
-    slow = [measured(service=np.full(200, 70_000)), measured(service=np.full(200, 71_000))]
+    slow = [summed(service=np.full(200, 70_000)), summed(service=np.full(200, 71_000))]
     assert judged(replace(SCENARIO), slow).verdict is Verdict.FAIL
 
 
@@ -93,3 +98,33 @@ def test_ten_bad_seconds_pull_the_switch_and_a_good_one_between_lets_it_go():
     assert not switch.is_pulled(Progress(1000, 1000, 90, 1.0))
     worse = [Progress(1000 + 100 * n, 1000 + 100 * n, 90 + 10 * n, 1.0) for n in range(1, 11)]
     assert [switch.is_pulled(one) for one in worse] == [False] * 9 + [True]
+
+
+def test_the_worst_seconds_in_a_row_count_where_a_window_is_asked_for():
+    run = summed(service=at(slice(150, 160), 900_000, fill=10_000))  # one second of ten, at 15 s
+    for window, grace, expected in ((1, 0, 900), (10, 0, 10), (2, 0, 900), (1, 16, 10)):
+        asked = Criterion("response_ms", "p", "<", 50, 60, window=window, grace=grace)
+        assert value_of(asked, SCENARIO, run) == pytest.approx(expected, rel=0.005)
+
+
+def test_how_long_it_took_to_recover():
+    phases = (Phase("spike", 5, 10, 10), Phase("after", 15, 10, 10))
+    scenario = replace(SCENARIO, phases=phases)
+    asked = Criterion("recovery_s", "value", "<", 8, phase="spike")
+    runs = [summed(scenario, service=at(slice(0, end), 900_000, fill=10_000)) for end in (50, 80, 130)]
+    assert [value_of(asked, scenario, run) for run in runs] == [0, 3, 8]
+    late = summed(scenario, service=at(slice(0, 160), 900_000, fill=10_000))
+    assert value_of(asked, scenario, late) == 15, "not in the run: at least as long as it went on"
+    assert value_of(replace(asked, limit=30), scenario, late) is None, "too short to tell"
+
+
+def test_what_took_more_than_a_second_is_counted_also_when_it_failed():
+    slow = at([120, 130, 140], 1_500_000, fill=10_000)
+    run = summed(service=slow, code=at([140], 1, kind=np.int16), errors=("57014",))
+    assert value_of(Criterion("slow_statements", "count", "==", 0), SCENARIO, run) == 3
+
+
+def test_connecting_is_measured_where_it_is_done():
+    asked = Criterion("connect_ms", "p", "<", 100, 95)
+    assert value_of(asked, SCENARIO, summed()) is None
+    assert value_of(asked, SCENARIO, summed(connect=np.full(200, 7_000))) == pytest.approx(7, rel=0.005)

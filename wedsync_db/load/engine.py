@@ -43,7 +43,10 @@ class Measured:
     seconds: float
     processes: int
     share: float  # of the scenario's arrivals: less than 1 for one of several generators
+    began: float  # Unix time of the first moment
     heartbeats: NDArray[np.int64] = field(repr=False)
+    connect: NDArray[np.int64] | None = None  # how long each took to get a connection of its own, where it had one
+    problems: tuple[str, ...] = ()  # why it is no measurement of this scenario
 
     @property
     def response(self) -> NDArray[np.int64]:
@@ -85,11 +88,12 @@ def run(
             worker.send(_work(scenario, address, whole, draws, chosen, connections))
         await_ready(workers)
         begin = time.monotonic() + _LEAD_SECONDS
+        began = time.time() + _LEAD_SECONDS
         for worker in workers:
             worker.send(begin)
         parts = collect(workers, tell)
         seconds = time.monotonic() - begin
-    return _together(scenario, whole, mine, parts, seconds, part[1])
+    return _together(scenario, whole, mine, parts, began, seconds, part[1])
 
 
 def _work(
@@ -132,7 +136,13 @@ def _draws(scenario: Scenario, size: int, seed: int) -> dict[str, NDArray[np.int
 
 
 def _together(
-    scenario: Scenario, whole: Schedule, mine: NDArray[np.int64], parts: Sequence[Taken], seconds: float, of: int
+    scenario: Scenario,
+    whole: Schedule,
+    mine: NDArray[np.int64],
+    parts: Sequence[Taken],
+    began: float,
+    seconds: float,
+    of: int,
 ) -> Measured:
     many, states = len(mine), sorted({state for part in parts for state in part.errors})
     waited, service = np.full(many, -1, dtype=np.int64), np.full(many, -1, dtype=np.int64)
@@ -155,5 +165,6 @@ def _together(
         seconds,
         len(parts),
         1 / of,
+        began,
         np.concatenate([part.heartbeats for part in parts]),
     )

@@ -5,6 +5,7 @@ Bins are log-linear, 128 to an octave, so that a value is known to 0.4 % (the la
 
 from __future__ import annotations
 
+import base64
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Counts = NDArray[np.int64]
+Bins = NDArray[np.int64]
 _BITS = 7
 _WHOLE = 1 << (_BITS + 1)  # below this many microseconds every value has a bin of its own
 _STORED = np.dtype([("bin", "<u2"), ("count", "<u4")])
 
 
-def bins_of(microseconds: NDArray[np.int64]) -> NDArray[np.int64]:
+def bins_of(microseconds: Bins) -> Bins:
     """The bin of each value; values below zero are taken for zero."""
     values = np.maximum(microseconds, 0)
     _, length = np.frexp(values.astype(np.float64))  # the exponent is the number of bits
@@ -26,7 +27,7 @@ def bins_of(microseconds: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray((shift << _BITS) + (values >> shift))
 
 
-def middle_of(bins: NDArray[np.int64]) -> NDArray[np.float64]:
+def middle_of(bins: Bins) -> NDArray[np.float64]:
     """The value in the middle of each bin, in microseconds."""
     shift = np.maximum((bins >> _BITS) - 1, 0)
     low: NDArray[np.int64] = (bins - (shift << _BITS)) << shift
@@ -36,23 +37,26 @@ def middle_of(bins: NDArray[np.int64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
-    """Counts by bin. Adding two is exact."""
+    """The bins that have something, in order, and how many values each has. Adding two is exact."""
 
-    counts: Counts
+    bins: Bins
+    counts: Bins
 
     @classmethod
-    def of(cls, microseconds: NDArray[np.int64]) -> Histogram:
+    def of(cls, microseconds: Bins) -> Histogram:
         """That of these values."""
-        return cls(np.bincount(bins_of(microseconds)).astype(np.int64))
+        return cls(*np.unique(bins_of(microseconds), return_counts=True))
 
     @classmethod
     def sum(cls, parts: Iterable[Histogram]) -> Histogram:
         """All of them together."""
-        held = [part.counts for part in parts]
-        total = np.zeros(max((len(one) for one in held), default=0), dtype=np.int64)
-        for one in held:
-            total[: len(one)] += one
-        return cls(total)
+        held = list(parts)
+        if not held:
+            return cls.of(np.zeros(0, dtype=np.int64))
+        bins, place = np.unique(np.concatenate([one.bins for one in held]), return_inverse=True)
+        counts = np.zeros(len(bins), dtype=np.int64)
+        np.add.at(counts, place, np.concatenate([one.counts for one in held]))
+        return cls(bins, counts)
 
     @property
     def count(self) -> int:
@@ -68,25 +72,24 @@ class Histogram:
             return None
         rank = max(1, int(np.ceil(self.count * percent / 100 - 1e-9)))
         place = np.searchsorted(np.cumsum(self.counts), rank)
-        return float(middle_of(np.asarray([place]))[0]) / 1000
+        return float(middle_of(self.bins[[place]])[0]) / 1000
 
     def mean(self) -> float | None:
         """The average in milliseconds; None where there is no value."""
-        if not self.count:
-            return None
-        return float(middle_of(np.arange(len(self.counts))) @ self.counts / self.count) / 1000
+        return float(middle_of(self.bins) @ self.counts / self.count) / 1000 if self.count else None
 
-    def to_bytes(self) -> bytes:
-        """To be stored: the bins that have something, compressed."""
-        places = np.flatnonzero(self.counts)
-        pairs = np.zeros(len(places), dtype=_STORED)
-        pairs["bin"], pairs["count"] = places, self.counts[places]
-        return zlib.compress(pairs.tobytes())
+    def above(self, milliseconds: float) -> int:
+        """How many values are greater than this."""
+        return int(self.counts[middle_of(self.bins) > milliseconds * 1000].sum())
+
+    def to_text(self) -> str:
+        """To be stored: compressed, as base64."""
+        pairs = np.zeros(len(self.bins), dtype=_STORED)
+        pairs["bin"], pairs["count"] = self.bins, self.counts
+        return base64.b64encode(zlib.compress(pairs.tobytes())).decode()
 
     @classmethod
-    def from_bytes(cls, stored: bytes) -> Histogram:
-        """What `to_bytes` made."""
-        pairs = np.frombuffer(zlib.decompress(stored), dtype=_STORED)
-        counts = np.zeros(int(pairs["bin"][-1]) + 1 if len(pairs) else 0, dtype=np.int64)
-        counts[pairs["bin"]] = pairs["count"]
-        return cls(counts)
+    def from_text(cls, stored: str) -> Histogram:
+        """What `to_text` made."""
+        pairs = np.frombuffer(zlib.decompress(base64.b64decode(stored)), dtype=_STORED)
+        return cls(pairs["bin"].astype(np.int64), pairs["count"].astype(np.int64))

@@ -10,10 +10,10 @@ from datetime import datetime
 from wedsync_db.errors import Refused
 from wedsync_db.installation import Installation
 from wedsync_db.load.beside import load_database
-from wedsync_db.load.engine import Measured
 from wedsync_db.load.engine import run as run_once
 from wedsync_db.load.measure import doubts, value_of
 from wedsync_db.load.scenario import MOST_RUNS, Scenario
+from wedsync_db.load.summary import Cell, Summary, summary_of
 from wedsync_db.load.verdict import Result, Verdict, judge
 from wedsync_db.load.worker import Progress
 from wedsync_db.maintain.giving_way import Watch, watching
@@ -42,7 +42,7 @@ class LoadTest:
     seed: int
     started_at: datetime
     migrations: tuple[tuple[str, str], ...]  # id and SHA-256 of deploy.sql
-    runs: tuple[Measured, ...]
+    runs: tuple[Summary, ...]
     result: Result
 
 
@@ -128,12 +128,12 @@ def _server(target: Address, pool: int) -> str:
 
 def _repeat(
     scenario: Scenario,
-    run_with: Callable[[int], Measured],
+    run_with: Callable[[int], Summary],
     seed: int,
     say: Callable[[str], None],
-) -> tuple[tuple[Measured, ...], Result]:
+) -> tuple[tuple[Summary, ...], Result]:
     """As many runs as were asked for, and more while the limit lies within the interval."""
-    runs: list[Measured] = []
+    runs: list[Summary] = []
     while True:
         runs.append(run_with(seed + _SEEDS_APART * len(runs)))
         say(f"run {len(runs)}: {run_line(runs[-1])}")
@@ -144,15 +144,15 @@ def _repeat(
             return tuple(runs), result
 
 
-def judged(scenario: Scenario, runs: Sequence[Measured]) -> Result:
+def judged(scenario: Scenario, runs: Sequence[Summary]) -> Result:
     """The verdict over these runs of a scenario. Pure."""
     criteria = scenario.criteria
-    values = [[value_of(criterion, run) for criterion in criteria] for run in runs]
-    found = [f"run {number}: {doubt}" for number, run in enumerate(runs, 1) for doubt in doubts(run, criteria)]
+    values = [[value_of(criterion, scenario, run) for criterion in criteria] for run in runs]
+    found = [f"run {number}: {doubt}" for number, run in enumerate(runs, 1) for doubt in doubts(criteria, run)]
     return judge(criteria, values, found)
 
 
-def _one(scenario: Scenario, address: Address, seed: int, watch: Watch, tell: Tell) -> Measured:
+def _one(scenario: Scenario, address: Address, seed: int, watch: Watch, tell: Tell) -> Summary:
     """One run, which ends early when a deployment wants the target, or hardly anything is answered any more."""
     watch.require_nobody()
     switch = KillSwitch()
@@ -162,7 +162,7 @@ def _one(scenario: Scenario, address: Address, seed: int, watch: Watch, tell: Te
         watch.look()
         return not (switch.is_pulled(progress) or watch.wanted_by or watch.is_lost)
 
-    run = run_once(scenario, address, seed=seed, tell=hear)
+    run = summary_of(run_once(scenario, address, seed=seed, tell=hear))
     watch.require_nobody()
     return run
 
@@ -182,12 +182,10 @@ class KillSwitch:
         return self._bad >= _KILL_TURNS
 
 
-def run_line(run: Measured) -> str:
+def run_line(run: Summary) -> str:
     """One run in a line."""
-    answered = int((run.code == 0).sum())
-    kinds = {state: int((run.code == number).sum()) for number, state in enumerate(run.errors, 1)}
-    said = ", ".join(f"{many} × {state}" for state, many in kinds.items())
-    dropped = int((run.code < 0).sum())
-    return f"{answered} answered of {len(run.code)}" + (f", errors {said}" if said else "") + (
-        f", {dropped} dropped" if dropped else ""
+    all_of_it = Cell.sum(run.cells.values())
+    said = ", ".join(f"{many} × {state}" for state, many in all_of_it.errors.items())
+    return f"{all_of_it.answered} answered of {all_of_it.arrivals}" + (f", errors {said}" if said else "") + (
+        f", {all_of_it.dropped} dropped" if all_of_it.dropped else ""
     )  # fmt: skip

@@ -75,6 +75,7 @@ class Scenario:
     repeats: int = 5
     statement_timeout_ms: int = 10_000
     max_backlog_seconds: float = 10.0
+    comparisons: tuple[Criterion, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -123,12 +124,12 @@ def read_scenario(path: Path) -> Scenario:
     _once([phase.name for phase in phases], f"{where}: phases")
     if not any(phase.measured and phase.arrivals for phase in phases):
         raise UsageError(f"{where}: no phase is measured", hint="Without arrivals in one there is nothing to judge.")
-    criteria = read_criteria(
-        _thresholds(document.get("thresholds", {}), f"{where}: thresholds"),
+    asked = read_criteria(
+        table_of(document.get("thresholds", {}), f"{where}: thresholds"),
         scripts={script.name for script in scripts},
         phases={phase.name for phase in phases if phase.measured},
     )
-    if not criteria:
+    if not asked.criteria:
         raise UsageError(f"{where}: thresholds asks for nothing", hint='"response_ms" = ["p(95)<50"], for one.')
     return Scenario(
         name=path.stem,
@@ -136,7 +137,8 @@ def read_scenario(path: Path) -> Scenario:
         prelude=prelude,
         scripts=scripts,
         phases=phases,
-        criteria=criteria,
+        criteria=asked.criteria,
+        comparisons=asked.comparisons,
         **{"description": "", **top},
     )
 
@@ -196,17 +198,6 @@ def _list(document: Mapping[str, Any], where: str) -> Sequence[object]:
     if not isinstance(phases, list) or not phases:
         raise UsageError(f"{where}: phases is missing", hint="[[phases]] with name, seconds and users.")
     return phases
-
-
-def _thresholds(raw: object, where: str) -> Mapping[str, Sequence[str]]:
-    read = values.listed(values.text)
-    found = {}
-    for key, given in table_of(raw, where).items():
-        try:
-            found[key] = read(given)
-        except ValueError as error:
-            raise UsageError(f"{where}.{key} {error}") from None
-    return found  # type: ignore[return-value]  # a reader of a list of texts returns one
 
 
 def _once(names: Sequence[str], where: str) -> None:
