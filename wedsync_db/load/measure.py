@@ -72,7 +72,7 @@ def recovery(criterion: Criterion, scenario: Scenario, run: Summary) -> float | 
 
 def doubts(criteria: Sequence[Criterion], run: Summary) -> tuple[str, ...]:
     """Why this run says nothing about the database: the generator was the slow one, or not all was sent."""
-    found, was = [], run.generator
+    found, was = list(run.problems), run.generator
     limits = [one.limit for one in criteria if one.metric in _TIMES and one.lower_is_better]
     late, woken = was.late.percentile(99), was.woken.percentile(99)
     if late is not None and limits and late > _LAG_SHARE * min(limits):

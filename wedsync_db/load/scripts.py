@@ -22,7 +22,7 @@ _NAME = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _ALLOWED = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "VariableSetStmt"})
 USER, TENANT, TENANTS = "user", "tenant", "tenants"  # who does it, for which supplier, of how many; from 0 on
 _ALWAYS = frozenset({USER, TENANT, TENANTS})
-_FEW = 1.1  # the exponent of Zipf's law: the first of a thousand gets a sixth of all
+FEW = 1.1  # the exponent of Zipf's law: the first of a thousand gets a sixth of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Draw:
         """So many of them."""
         if self.shape == "even":
             return rng.integers(self.least, self.most + 1, size=size, dtype=np.int64)
-        weights = 1.0 / np.arange(1, self.most - self.least + 2) ** _FEW
+        weights = 1.0 / np.arange(1, self.most - self.least + 2) ** FEW
         places = np.searchsorted(np.cumsum(weights), rng.random(size) * weights.sum())
         return np.asarray(self.least + places, dtype=np.int64)
 
@@ -101,3 +101,10 @@ def check_script(script: Script, prelude: str) -> None:
                 f"{whole}: a load test runs no {said} …",
                 hint="select, insert, update, delete and set local are allowed.",
             )
+
+
+def statements_of(script: Script, prelude: str) -> tuple[str, ...]:
+    """The statements of a script that was checked, the prelude's first, with their `:name`."""
+    whole = f"{prelude}\n{script.text}"
+    parsed = parse(_NAME.sub(lambda found: "1".rjust(len(found[0]), "0"), whole))  # as long as it was
+    return tuple(whole[one.offset : one.offset + len(one.sql)] for one in parsed.statements)

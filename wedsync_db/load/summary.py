@@ -96,7 +96,8 @@ class Summary:
     """One run, or one generator's part of it.
 
     `cells` has the arrivals by phase and script, `seconds` the same ones by the second in which they were due. `began`
-    is the first moment of the run, on the clock of its machine (Unix time).
+    is the first moment of the run, on the clock of its machine (Unix time). `problems` are why it is no measurement of
+    this scenario, where the generator itself says so.
     """
 
     cells: Mapping[tuple[str, str], Cell]
@@ -104,6 +105,7 @@ class Summary:
     leaks: int
     generator: Generator
     began: float
+    problems: tuple[str, ...] = ()
 
     @classmethod
     def sum(cls, parts: Sequence[Summary]) -> Summary:
@@ -116,6 +118,7 @@ class Summary:
             sum(one.leaks for one in parts),
             Generator.sum([one.generator for one in parts]),
             min(one.began for one in parts),
+            tuple(dict.fromkeys(problem for one in parts for problem in one.problems)),
         )
 
     def chosen(self, phases: Sequence[str], script: str | None = None) -> Cell:
@@ -132,6 +135,7 @@ class Summary:
             "leaks": self.leaks,
             "generator": _plain(self.generator),
             "began": self.began,
+            "problems": self.problems,
         }
         return zlib.compress(json.dumps(plain).encode())
 
@@ -145,6 +149,7 @@ class Summary:
             plain["leaks"],
             Generator(**_read(plain["generator"])),
             plain["began"],
+            tuple(plain["problems"]),
         )
 
 
@@ -168,6 +173,7 @@ def summary_of(run: Measured) -> Summary:
             Histogram.of(run.heartbeats),
         ),
         run.began,
+        run.problems,
     )
 
 

@@ -1,0 +1,111 @@
+"""What pgbench wrote down of each transaction, as what our own engine measures. Pure.
+
+A line is: client, number, time, script, second and microsecond of the end, lag. With a rate, the time is from when it
+was due, and the lag is how late it began.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wedsync_db.load.pgbench_script import Step
+from wedsync_db.load.worker import ANSWERED, DROPPED
+
+# words where a failed transaction's time would be, and what stands for them in a table of numbers
+_FAILED = ((b" serialization ", b" -1 ", "40001"), (b" deadlock ", b" -2 ", "40P01"))
+STATES = tuple(state for _, _, state in _FAILED)
+_TIME, _SCRIPT, _SECOND, _MICROSECOND, _LAG = 2, 3, 4, 5, 6
+_GAPS = 10  # mean distances between arrivals: a longer silence at the end is no chance (1 in 20,000)
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrivals:
+    """An element for each: `due` in seconds from the step's begin, the times in microseconds.
+
+    `code` is that of `Measured`, with the place of its SQLSTATE in `STATES`.
+    """
+
+    due: NDArray[np.float64]
+    script: NDArray[np.int16]
+    waited: Ints
+    service: Ints
+    code: NDArray[np.int16]
+
+    @classmethod
+    def of(cls, parts: Sequence[Arrivals]) -> Arrivals:
+        """All of them, in the order in which they were due."""
+        due, script, waited, service, code = (
+            np.concatenate([getattr(one, name) for one in parts])
+            for name in ("due", "script", "waited", "service", "code")
+        )
+        order = np.argsort(due, kind="stable")
+        return cls(due[order], script[order], waited[order], service[order], code[order])
+
+    def from_begin(self, step: Step) -> Arrivals:
+        """The same, due in seconds from the run's begin."""
+        return replace(self, due=self.due + step.begin)
+
+
+def read_log(logs: Sequence[bytes], step: Step, threads: int, weights: Sequence[int], seed: int) -> Arrivals:
+    """The arrivals of a step, from the log of each thread.
+
+    pgbench begins nothing more when its time is over, and says nothing of what was due by then: a thread that was so
+    far behind has arrivals that nobody sees. They are made up here, at the step's rate, and count as dropped.
+    """
+    rng = np.random.default_rng(seed)
+    tables = [_table(log) for log in logs]
+    tables += [np.zeros((0, _LAG + 1), dtype=np.int64)] * (threads - len(tables))
+    ends = [(table, _due(table)) for table in tables]
+    mean_gap = threads / step.rate if step.rate else 0.0
+    firsts = [due.min() / 1e6 for _, due in ends if len(due)]
+    start = min(firsts) - mean_gap / threads if firsts else 0.0
+    parts = []
+    for table, due in ends:
+        known = _known(table, due / 1e6 - start)
+        parts += [known, _never_begun(known, step, mean_gap, weights, rng)]
+    found = Arrivals.of(parts)
+    inside = found.due <= step.seconds  # pgbench's time is in whole seconds
+    return Arrivals(*(getattr(found, name)[inside] for name in ("due", "script", "waited", "service", "code")))
+
+
+def _table(log: bytes) -> Ints:
+    for word, number, _ in _FAILED:
+        log = log.replace(word, number)
+    complete = log[: log.rfind(b"\n") + 1]  # of one that was ended, the last line may be half
+    if not complete:
+        return np.zeros((0, _LAG + 1), dtype=np.int64)
+    return np.loadtxt(io.BytesIO(complete), dtype=np.int64, ndmin=2)
+
+
+def _due(table: Ints) -> Ints:
+    """When each was due, in microseconds of Unix time; how long a failed one took is not written down."""
+    end = table[:, _SECOND] * 1_000_000 + table[:, _MICROSECOND]
+    return np.asarray(end - np.where(table[:, _TIME] < 0, table[:, _LAG], table[:, _TIME]))
+
+
+def _known(table: Ints, due: NDArray[np.float64]) -> Arrivals:
+    failed = table[:, _TIME] < 0
+    waited = np.maximum(table[:, _LAG], 0)
+    service = np.where(failed, 0, np.maximum(table[:, _TIME] - waited, 0))
+    code = np.where(failed, -table[:, _TIME], ANSWERED).astype(np.int16)
+    return Arrivals(np.maximum(due, 0.0), table[:, _SCRIPT].astype(np.int16), waited, service, code)
+
+
+def _never_begun(
+    known: Arrivals, step: Step, mean_gap: float, weights: Sequence[int], rng: np.random.Generator
+) -> Arrivals:
+    """What was due between the last one that a thread began and the end of the step, where that is long ago."""
+    last = float(known.due.max()) if len(known.due) else 0.0
+    silent = step.seconds - last
+    many = round(silent / mean_gap) if mean_gap and silent > _GAPS * mean_gap else 0
+    due = last + (np.arange(many) + 0.5) * silent / max(many, 1)
+    share = np.asarray(weights, dtype=np.float64)
+    script = rng.choice(len(share), size=many, p=share / share.sum()).astype(np.int16)
+    nothing = np.full(many, -1, dtype=np.int64)
+    return Arrivals(due, script, nothing, nothing, np.full(many, DROPPED, dtype=np.int16))
