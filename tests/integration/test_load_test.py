@@ -11,12 +11,16 @@ from tests.support.case import ROLE, write_settings
 from tests.support.schema import let_become_api_roles
 from wedsync_db.errors import Refused, TargetHeld
 from wedsync_db.installation import CHECKOUT
+from wedsync_db.load.leftover import beside, create, sweep
 from wedsync_db.load.run import load_test
 from wedsync_db.load.scenario import SHIPPED, read_scenario
 from wedsync_db.load.verdict import Verdict
+from wedsync_db.maintain.giving_way import watching
+from wedsync_db.maintain.run import look_after
 from wedsync_db.postgres.locks import announce, target_lock
 from wedsync_db.postgres.session import session
 from wedsync_db.report.load import load_data, load_markdown, load_text
+from wedsync_db.settings import MaintenanceSettings
 
 # limits that no machine is beyond, so that two runs are enough for a verdict
 QUICK = {
@@ -89,10 +93,25 @@ def test_what_a_killed_one_left_is_dropped_and_what_is_somebody_s_is_not(load_ca
         with pytest.raises(Refused, match=f"a database {name}, and no load test made it"):
             loaded(load_case, short)
         assert databases(cluster) == [name]
-        admin.execute(f"comment on database {name} is 'wedsync-db load test: dropped by the next one'")
-        admin.execute(f"alter database {name} owner to {ROLE}")
+        assert sweep(load_case.address) is None
+        assert databases(cluster) == [name]
+        admin.execute(f"drop database {name}")
+        admin.execute(f"set role {ROLE}")
+        create(admin, name)
+        admin.execute(f"comment on database {name} is null")  # killed before it could say whose it is
     loaded(load_case, short)
     assert databases(cluster) == []
+
+
+def test_a_night_drops_what_a_killed_one_left(load_case, cluster):
+    with session(load_case.address, "test") as connection:
+        create(connection, f"{load_case.address.dbname}_load")
+    with session(beside(load_case.address), "test"), watching(load_case.address) as watch:
+        now, settings = datetime.now(UTC), MaintenanceSettings()
+        kept = look_after(load_case.address, settings, watch, now=now, budget_seconds=60)
+    assert ("done", f"database {load_case.address.dbname}_load") in {(one.outcome, one.what) for one in kept}
+    assert databases(cluster) == []
+    assert sweep(load_case.address) is None
 
 
 def test_a_deployment_that_wants_the_target_gets_it(load_case, cluster, scenario):
@@ -143,7 +162,7 @@ def test_a_pool_that_the_server_has_no_room_for_is_refused(load_case, cluster, s
 
 
 def test_too_few_file_handles_are_said_before_anything_is_made(load_case, cluster, scenario, monkeypatch):
-    monkeypatch.setattr("resource.getrlimit", lambda _: (100, 4096))
-    with pytest.raises(Refused, match="20 connections need 220 file handles, 100 are allowed"):
+    monkeypatch.setattr("resource.getrlimit", lambda _: (100, 200))
+    with pytest.raises(Refused, match="20 connections need 210 file handles in a process of the generator, 200 are"):
         loaded(load_case, scenario)
     assert databases(cluster) == []

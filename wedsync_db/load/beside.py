@@ -1,7 +1,7 @@
 """A database beside the target, for a load test: the target's server and its migrations, made-up rows, gone afterwards.
 
 Nothing of the target's is read or written, and nothing has to be cleaned up row by row: what a killed load test leaves
-is one database, which the next one drops.
+is one database, which the next one drops, or the next night's maintenance.
 """
 
 from __future__ import annotations
@@ -13,15 +13,12 @@ import psycopg
 from psycopg import sql
 
 from wedsync_db.errors import Refused
+from wedsync_db.load.leftover import beside, create, drop, drop_left
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.migrate.execute import run_script
 from wedsync_db.model import Migration
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
-
-_MARK = "wedsync-db load test: dropped by the next one"
-_SUFFIX = "_load"
-_NAME_BYTES = 63
 
 
 @contextmanager
@@ -32,32 +29,21 @@ def load_database(target: Address, migrations: Sequence[Migration], scenario: Sc
         Refused: its name is taken by a database that is none of ours, or the role may not create databases.
         MigrationFailed: a statement fails.
     """
-    address = target.with_database(f"{target.dbname[: _NAME_BYTES - len(_SUFFIX)]}{_SUFFIX}")
-    name = sql.Identifier(address.dbname)
+    address = beside(target)
     with session(target, "load-test", statement_timeout_ms=0) as connection:
-        _drop_old(connection, address.dbname)
+        drop_left(connection, address.dbname)
         try:
-            connection.execute(sql.SQL("create database {} template template0").format(name))
+            create(connection, address.dbname)
         except psycopg.errors.InsufficientPrivilege as error:
             raise Refused(
                 f"no database can be created for the load test: {error.diag.message_primary}",
                 hint=f"alter role {connection.info.user} createdb",
             ) from None
-        connection.execute(sql.SQL("comment on database {} is {}").format(name, sql.Literal(_MARK)))
         try:
             _make(address, migrations, scenario)
             yield address
         finally:
-            connection.execute(sql.SQL("drop database if exists {} with (force)").format(name))
-
-
-def _drop_old(connection: psycopg.Connection, dbname: str) -> None:
-    row = connection.execute(query("load", "mark"), {"name": dbname}).fetchone()
-    if row is None:
-        return
-    if row[0] != _MARK:
-        raise Refused(f"there is a database {dbname}, and no load test made it", hint="Rename it, or drop it yourself.")
-    connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(dbname)))
+            drop(connection, address.dbname)
 
 
 def _make(address: Address, migrations: Sequence[Migration], scenario: Scenario) -> None:

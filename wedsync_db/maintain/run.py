@@ -16,6 +16,7 @@ from wedsync_db.maintain.upkeep import (
     rebuild_one_index,
     retry_payments,
     survived,
+    sweep_load_test,
 )
 from wedsync_db.maintain.work import Done
 from wedsync_db.postgres.queries import query
@@ -77,6 +78,7 @@ def look_after(
     return (
         *survived("partitions", lambda: keep_partitions(address, settings, watch, now=now)),
         *survived("payment events", lambda: retry_payments(address, settings, watch, now=now)),
+        *survived("load test", lambda: sweep_load_test(address)),
         *survived("invalid indexes", lambda: clean_leftovers(address, watch, budget_seconds=budget_seconds)),
         *survived(
             "indexes",

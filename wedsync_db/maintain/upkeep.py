@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from wedsync_db.errors import WedsyncError
+from wedsync_db.load.leftover import sweep
 from wedsync_db.maintain.giving_way import Watch
 from wedsync_db.maintain.plan import Outcome
 from wedsync_db.maintain.work import failure, named
@@ -189,6 +190,12 @@ def _carried_out(connection: psycopg.Connection, watch: Watch, what: str, statem
     except _WantedError:
         return Kept(what, "yielded", f"for {watch.wanted_by}")
     return Kept(what, "done", done)
+
+
+def sweep_load_test(address: Address) -> tuple[Kept, ...]:
+    """Drop the database that a killed load test left beside this one, sessions and rows with it."""
+    name = sweep(address)
+    return (Kept(f"database {name}", "done", "a load test was killed and left it: dropped"),) if name else ()
 
 
 def free_bytes_of(address: Address) -> int | None:
