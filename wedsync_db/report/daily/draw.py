@@ -1,44 +1,31 @@
-"""Pictures as SVG, by matplotlib: without pyplot's global state, the same bytes each time.
+"""The daily report's pictures as SVG.
 
-Colours are placeholders that `wedsync_db.report.daily.svg` turns into variables of the page. Everything is drawn twice:
-wide, and narrow for a telephone, where a wide picture would be shrunk until nobody can read it.
+Everything is drawn twice: wide, and narrow for a telephone, where a wide picture would be shrunk until nobody can read
+it.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from wedsync_db.report.canvas import FONT, RIGHT, TOP, axes_of, svg, wide_of
 from wedsync_db.report.daily.axis import tick_text, ticks, time_ticks
 from wedsync_db.report.daily.chart import Chart, Layer, Limit, Picture, Ranking
-from wedsync_db.report.daily.svg import placeholder, refined
+from wedsync_db.report.daily.svg import placeholder
 from wedsync_db.report.daily.words import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DPI = 72  # of an SVG: a point is a unit of its viewBox
 _WIDE, _NARROW = (1000, 270), (380, 250)
-_FONT = 12.5
-_TOP, _BOTTOM, _RIGHT = 22, 26, 10
 _LEFT_WIDE, _LEFT_NARROW = 74, 62
 _ROW = 26
 _SHORTEST = timedelta(minutes=5)  # an axis of no length cannot be drawn
 _LEAST_GAP_SHARE = 0.002  # of the axis; a narrower gap would not be seen
-_SETTINGS: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the layout is the same on every machine
-    "font.size": _FONT,
-    "axes.unicode_minus": False,
-    "text.parse_math": False,  # a name may have two dollars
-    "path.simplify": True,
-    "path.simplify_threshold": 0.5,
-}
 
 
 def pictures(picture: Picture) -> tuple[str, str]:
@@ -49,22 +36,17 @@ def pictures(picture: Picture) -> tuple[str, str]:
 
 
 def _svg(picture: Picture, *, narrow: bool) -> str:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    size = _size(picture, narrow=narrow)
 
-    name = f"{picture.key}-{'narrow' if narrow else 'wide'}"
-    width, height = _size(picture, narrow=narrow)
-    out = io.StringIO()
-    settings: Any = {**_SETTINGS, "svg.hashsalt": name}
-    with mpl.rc_context(settings):
-        figure_ = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+    def draw(drawn: Figure) -> None:
         if isinstance(picture, Ranking):
-            _draw_ranking(figure_, picture, width, height, narrow=narrow)
+            _draw_ranking(drawn, picture, *size, narrow=narrow)
         else:
             begin = min(picture.since, picture.until - _SHORTEST)
-            _draw_chart(figure_, replace(picture, since=begin), width, height, narrow=narrow)
-        figure_.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return refined(out.getvalue(), name, picture.title, described(picture))
+            _draw_chart(drawn, replace(picture, since=begin), *size, narrow=narrow)
+
+    name = f"{picture.key}-{'narrow' if narrow else 'wide'}"
+    return svg(name, size, draw, title=picture.title, description=described(picture))
 
 
 def described(picture: Picture) -> str:
@@ -84,23 +66,12 @@ def _range(layer: Layer, chart: Chart) -> str:
 def _size(picture: Picture, *, narrow: bool) -> tuple[int, int]:
     if isinstance(picture, Ranking):
         rows = len(picture.bars)
-        return (_NARROW[0], 2 * _ROW * rows + _TOP) if narrow else (_WIDE[0], _ROW * rows + _TOP + 6)
+        return (_NARROW[0], 2 * _ROW * rows + TOP) if narrow else (_WIDE[0], _ROW * rows + TOP + 6)
     return _NARROW if narrow else _WIDE
 
 
-def _axes(drawn: Figure, width: int, height: int, left: int, bottom: int = _BOTTOM, top: int = _TOP) -> Axes:
-    place = (left / width, bottom / height, (width - left - _RIGHT) / width, (height - top - bottom) / height)
-    axes = drawn.add_axes(place)
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(placeholder("line"))
-    axes.tick_params(length=0, labelcolor=placeholder("soft"), labelsize=_FONT)
-    return axes
-
-
 def _draw_chart(drawn: Figure, chart: Chart, width: int, height: int, *, narrow: bool) -> None:
-    axes = _axes(drawn, width, height, _LEFT_NARROW if narrow else _LEFT_WIDE)
+    axes = axes_of(drawn, (width, height), _LEFT_NARROW if narrow else _LEFT_WIDE)
     axes.set_xlim(_days(chart.since), _days(chart.until))
     _gaps(axes, chart, narrow=narrow)
     highest = _layers(axes, chart)
@@ -200,7 +171,7 @@ def _limits(axes: Axes, limits: Iterable[Limit], chart: Chart) -> None:
             ha="right",
             va="bottom",
             color=colour,
-            fontsize=_FONT - 1,
+            fontsize=FONT - 1,
         )
 
 
@@ -245,7 +216,7 @@ def _on_top(axes: Axes, at: datetime, text: str, colour: str) -> None:
         textcoords="offset points",
         ha="center",
         color=placeholder(colour),
-        fontsize=_FONT - 1,
+        fontsize=FONT - 1,
     )
 
 
@@ -272,14 +243,14 @@ def _time_axis(axes: Axes, chart: Chart, *, narrow: bool) -> None:
 def _draw_ranking(drawn: Figure, ranking: Ranking, width: int, height: int, *, narrow: bool) -> None:
     """Bars beside their names; on a telephone below them."""
     left = 8 if narrow else 330
-    axes = _axes(drawn, width, height, left, bottom=4, top=14)
+    axes = axes_of(drawn, (width, height), left, bottom=4, top=14)
     places = list(range(len(ranking.bars)))[::-1]
     values = [bar.value for bar in ranking.bars]
     longest = max([*values, ranking.limit or 0.0]) or 1.0
     said = [f"{figure(bar.value, ranking.unit)}{f', {bar.more}' if bar.more else ''}" for bar in ranking.bars]
-    room = width - left - _RIGHT
+    room = width - left - RIGHT
     axes.set_xlim(
-        0, max([longest * 1.02, *(v / (1 - _wide(text) / room) for v, text in zip(values, said, strict=True))])
+        0, max([longest * 1.02, *(v / (1 - wide_of(text) / room) for v, text in zip(values, said, strict=True))])
     )
     axes.set_ylim(-0.7, len(places) - 0.4)
     axes.barh(
@@ -314,11 +285,6 @@ def _bar_words(axes: Axes, place: float, label: str, value: str, end: float, *, 
             va="center",
             color=placeholder("soft"),
         )
-
-
-def _wide(text: str) -> float:
-    """About how wide a text is, with the space before it: browsers have other fonts than matplotlib."""
-    return 12 + 0.58 * _FONT * len(text)
 
 
 def _short(text: str, most: int) -> str:
