@@ -18,13 +18,14 @@ def load_test(arguments: argparse.Namespace, installation: Installation) -> Answ
         WedsyncError: how it ended, if not well.
     """
     from wedsync_db.load.run import require_marked
-    from wedsync_db.load.scenario import MOST_CONNECTIONS, MOST_RUNS, find_scenario, read_scenario
+    from wedsync_db.load.scenario import MOST_CONNECTIONS, MOST_RUNS, find_scenario, read_scenario, with_options
 
     environment = installation.environment(arguments.environment)
     path = find_scenario(arguments.scenario)
-    read_scenario(path)
+    scenario = read_scenario(path)
     _within("--pool", arguments.pool, MOST_CONNECTIONS)
     _within("--repeats", arguments.repeats, MOST_RUNS)
+    with_options(scenario, pool=arguments.pool)
     require_marked(environment)
     prepare(installation)
     from flows.load_test import load_test as flow

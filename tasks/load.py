@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +15,7 @@ from wedsync_db.errors import Inconclusive, LoadTestFailed, WedsyncError
 from wedsync_db.history.load_tests import load_tests
 from wedsync_db.installation import this_installation
 from wedsync_db.load.run import load_test
-from wedsync_db.load.scenario import find_scenario, read_scenario, shipped
+from wedsync_db.load.scenario import find_scenario, read_scenario, shipped, with_options
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.load.worker import Progress
 from wedsync_db.report.load import load_line, load_markdown, load_text, write_load
@@ -42,8 +41,7 @@ def run_load_test(
 
 def _run(environment: EnvironmentName, name: str, pool: int | None, repeats: int | None, seed: int) -> Ended:
     installation = this_installation()
-    scenario = read_scenario(find_scenario(name))
-    scenario = replace(scenario, pool=pool or scenario.pool, repeats=repeats or scenario.repeats)
+    scenario = with_options(read_scenario(find_scenario(name)), pool=pool, repeats=repeats)
     shown = Shown(f"load-progress-{environment}", "Load test")
     planned = sum(phase.arrivals for phase in scenario.phases)
 

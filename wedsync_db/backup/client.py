@@ -87,23 +87,45 @@ def running(
     folder = Path(tempfile.mkdtemp(prefix="wedsync-client-"))
     try:
         environment = _connection_files(folder, address, application_name, settings or {})
-        leash = [sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py")), str(folder)]
         with tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(
-                [*leash, *map(str, command)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                env=environment,
-                pass_fds=tuple(held),
-                start_new_session=True,  # a Ctrl-C in the terminal is for us; we end the program in order
-            )
-            try:
+            with leashed(folder, command, errors=errors, environment=environment, held=held) as process:
                 yield Client(Path(command[0]).name, process, errors)
-            finally:
-                _end(process)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def leashed(
+    folder: Path,
+    command: Sequence[str | Path],
+    *,
+    errors: IO[bytes],
+    environment: Mapping[str, str],
+    held: Sequence[int] = (),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program that ends with the block, or with us; the folder, with its secrets, is removed then, too.
+
+    Args:
+        folder: private, and the program's own.
+        command: program and arguments; nothing in them is secret.
+        errors: where it complains.
+        environment: all that it inherits.
+        held: descriptors that stay open as long as the program lives, for the locks on them.
+    """
+    leash = [sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py")), str(folder)]
+    process = subprocess.Popen(
+        [*leash, *map(str, command)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
+        env=environment,
+        pass_fds=tuple(held),
+        start_new_session=True,  # a Ctrl-C in the terminal is for us; we end the program in order
+    )
+    try:
+        yield process
+    finally:
+        _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

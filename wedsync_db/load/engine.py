@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -12,13 +11,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from wedsync_db.load.processes import await_ready, collect, process
+from wedsync_db.load.bouncer import bouncer, find_pgbouncer
+from wedsync_db.load.handles import require_handles
+from wedsync_db.load.processes import await_ready, collect, process, processes_of
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import Schedule, schedule, shard
 from wedsync_db.load.worker import Progress, Taken, Work
 from wedsync_db.postgres.session import SERVER_SILENCE, Address
 
-_PROCESSES = 2  # each has an interpreter lock of its own; on two cores more only take turns
+_SENDERS_OF_POOL = 2  # through a pooler
 _LEAD_SECONDS = 0.3  # from when all are ready to the first arrival
 _DRAIN_SECONDS = 10.0
 
@@ -73,19 +74,21 @@ def run(
         tell: Gets the sum of the progress about once a second; what says False ends the run.
 
     Raises:
-        Unreachable: the pool's connections are not to be had.
+        Refused: the machine has too few file handles, or no pgbouncer where the scenario wants one.
+        Unreachable: the connections are not to be had.
         Inconclusive: a process of the generator was lost.
     """
     whole = schedule(scenario.phases, [one.share for one in scenario.scripts], scenario.users, seed)
     mine = np.arange(len(whole))[shard(*part)]
     draws = _draws(scenario, len(whole), seed)
-    processes = min(_PROCESSES, os.cpu_count() or 1, scenario.pool)
+    require_machine(scenario)
+    processes = processes_of(scenario)
     with ExitStack() as stack:
+        if scenario.connections == "pgbouncer":
+            address = stack.enter_context(bouncer(address, scenario))
         workers = [stack.enter_context(process()) for _ in range(processes)]
         for number, worker in enumerate(workers):
-            chosen = mine[shard(number, processes)]
-            connections = len(range(number, scenario.pool, processes))
-            worker.send(_work(scenario, address, whole, draws, chosen, connections))
+            worker.send(_work(scenario, address, whole, draws, mine[shard(number, processes)], (number, processes)))
         await_ready(workers)
         begin = time.monotonic() + _LEAD_SECONDS
         began = time.time() + _LEAD_SECONDS
@@ -96,23 +99,30 @@ def run(
     return _together(scenario, whole, mine, parts, began, seconds, part[1])
 
 
+def require_machine(scenario: Scenario) -> None:
+    """Make sure that this machine can have the scenario's connections; asked before there is any.
+
+    Raises:
+        Refused: it allows too few file handles, or has no pgbouncer where the scenario wants one.
+    """
+    require_handles(scenario, processes_of(scenario))
+    if scenario.connections == "pgbouncer":
+        find_pgbouncer()
+
+
 def _work(
     scenario: Scenario,
     address: Address,
     whole: Schedule,
     draws: dict[str, NDArray[np.int64]],
     chosen: NDArray[np.int64],
-    connections: int,
+    process: tuple[int, int],
 ) -> Work:
-    options = {
-        "client_connection_check_interval": "1000",  # ms; ends the backend of a generator that was killed
-        **SERVER_SILENCE,
-        "statement_timeout": str(scenario.statement_timeout_ms),
-    }
-    packed = " ".join(f"-c {name}={value}" for name, value in options.items())
+    each = scenario.connect == "each"
     return Work(
-        conninfo=address.conninfo(application_name="wedsync-db/load", options=packed),
-        connections=connections,
+        conninfo=address.conninfo(application_name="wedsync-db/load", **_options(scenario)),
+        connections=0 if each else len(range(process[0], scenario.held, process[1])),
+        senders=len(range(process[0], _senders(scenario), process[1])),
         scripts=scenario.scripts,
         prelude=scenario.prelude,
         due=whole.due[chosen],
@@ -123,6 +133,23 @@ def _work(
         max_backlog=scenario.max_backlog_seconds,
         drain=_DRAIN_SECONDS,
     )
+
+
+def _options(scenario: Scenario) -> dict[str, str]:
+    """The settings of a session; pgbouncer hands on none, and gives its own sessions the same."""
+    if scenario.connections == "pgbouncer":
+        return {}
+    options = {
+        "client_connection_check_interval": "1000",  # ms; ends the backend of a generator that was killed
+        **SERVER_SILENCE,
+        "statement_timeout": str(scenario.statement_timeout_ms),
+    }
+    return {"options": " ".join(f"-c {name}={value}" for name, value in options.items())}
+
+
+def _senders(scenario: Scenario) -> int:
+    """Threads: more than the pool has, so that those who wait for a connection do so where an application's would."""
+    return min(scenario.held, _SENDERS_OF_POOL * scenario.pool)
 
 
 def _draws(scenario: Scenario, size: int, seed: int) -> dict[str, NDArray[np.int64]]:
@@ -147,11 +174,13 @@ def _together(
     many, states = len(mine), sorted({state for part in parts for state in part.errors})
     waited, service = np.full(many, -1, dtype=np.int64), np.full(many, -1, dtype=np.int64)
     late, code = np.zeros(many, dtype=np.bool_), np.full(many, -1, dtype=np.int16)
+    connect = np.full(many, -1, dtype=np.int64)
     for number, part in enumerate(parts):
         own = shard(number, len(parts))
         waited[own], service[own], late[own] = part.waited, part.service, part.late
         known = np.asarray([0, *(states.index(state) + 1 for state in part.errors), -1], dtype=np.int16)
         code[own] = known[part.code]  # -1 is the last one
+        connect[own] = part.connect
     return Measured(
         scenario,
         Schedule(whole.due[mine], whole.script[mine], whole.user[mine]),
@@ -167,4 +196,5 @@ def _together(
         1 / of,
         began,
         np.concatenate([part.heartbeats for part in parts]),
+        connect if scenario.connect == "each" else None,
     )

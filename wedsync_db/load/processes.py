@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from typing import IO, Any, cast
 
 from wedsync_db.errors import Inconclusive, Unreachable
 from wedsync_db.installation import CHECKOUT
+from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.worker import READY, STOP, Progress, Taken, receive, send
 
+_PROCESSES = 2  # each has an interpreter lock of its own; on two cores more only take turns
 _STARTUP_SECONDS = 60.0
 
 
@@ -48,6 +51,11 @@ class Process:
                 "a process of the load generator ended before its time",
                 hint="Was it killed, or is the machine out of memory? What it measured is lost: run again.",
             ) from None
+
+
+def processes_of(scenario: Scenario) -> int:
+    """How many processes send a scenario's arrivals."""
+    return min(_PROCESSES, os.cpu_count() or 1, scenario.pool)
 
 
 @contextmanager

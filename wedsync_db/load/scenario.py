@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wedsync_db import setting_values as values
 from wedsync_db.errors import UsageError
@@ -15,7 +15,7 @@ from wedsync_db.load.scripts import Draw, Script, check_script
 from wedsync_db.toml_tables import known_keys, read_document, read_table, table_of
 
 SHIPPED = Path(__file__).with_name("scenarios")
-MOST_CONNECTIONS, MOST_RUNS = 1000, 10
+MOST_CONNECTIONS, MOST_CLIENTS, MOST_RUNS = 1000, 20_000, 10
 _HIGHEST = 100_000  # users, arrivals a second: what nobody means
 _TOP: Mapping[str, values.Reader] = {
     "title": values.text,
@@ -26,6 +26,9 @@ _TOP: Mapping[str, values.Reader] = {
     "tenants": values.whole(1, _HIGHEST),
     "users": values.whole(1, _HIGHEST),
     "pool": values.whole(1, MOST_CONNECTIONS),
+    "connections": values.one_of("direct", "pgbouncer"),
+    "clients": values.whole(1, MOST_CLIENTS),
+    "connect": values.one_of("once", "each"),
     "repeats": values.whole(1, MOST_RUNS),
     "statement_timeout_ms": values.whole(1, 600_000),
     "max_backlog_seconds": values.number(),
@@ -58,6 +61,10 @@ class Scenario:
     `fill` makes the rows, in a new database whose migrations have run; the settings load.tenants and load.users tell it
     how many. `prelude` runs before each script, in its transaction: it says who is signed in. What cannot be begun
     within `max_backlog_seconds` of when it was due is dropped, and counts as such.
+
+    Through a pgbouncer there may be more `clients`, connections that are held open, than the pool has; without a number
+    there are as many. With `connect` "each" an arrival opens a connection of its own, and closes it when it is done:
+    no more than so many at the same time.
     """
 
     name: str
@@ -76,11 +83,19 @@ class Scenario:
     statement_timeout_ms: int = 10_000
     max_backlog_seconds: float = 10.0
     comparisons: tuple[Criterion, ...] = ()
+    connections: Literal["direct", "pgbouncer"] = "direct"
+    clients: int | None = None
+    connect: Literal["once", "each"] = "once"
 
     @property
     def seconds(self) -> float:
         """How long one run of it takes."""
         return sum(phase.seconds for phase in self.phases)
+
+    @property
+    def held(self) -> int:
+        """How many connections the generator has at the same time."""
+        return self.clients or self.pool
 
 
 def shipped() -> Mapping[str, Path]:
@@ -131,7 +146,7 @@ def read_scenario(path: Path) -> Scenario:
     )
     if not asked.criteria:
         raise UsageError(f"{where}: thresholds asks for nothing", hint='"response_ms" = ["p(95)<50"], for one.')
-    return Scenario(
+    scenario = Scenario(
         name=path.stem,
         fill=fill,
         prelude=prelude,
@@ -141,6 +156,36 @@ def read_scenario(path: Path) -> Scenario:
         comparisons=asked.comparisons,
         **{"description": "", **top},
     )
+    _check_connections(scenario, where)
+    return scenario
+
+
+def with_options(scenario: Scenario, *, pool: int | None = None, repeats: int | None = None) -> Scenario:
+    """The scenario on another pool, or run more or less often.
+
+    Raises:
+        UsageError: the pool does not go with its other settings.
+    """
+    changed = replace(scenario, pool=pool or scenario.pool, repeats=repeats or scenario.repeats)
+    _check_connections(changed, scenario.name)
+    return changed
+
+
+def _check_connections(scenario: Scenario, where: str) -> None:
+    held, pool = scenario.held, scenario.pool
+    if held < pool:
+        raise UsageError(
+            f"{where}: {held} clients never use a pool of {pool}", hint=f"clients = {pool} or more, or a smaller pool."
+        )
+    if held > pool and scenario.connections == "direct":
+        raise UsageError(
+            f"{where}: {held:,} clients do not fit onto {pool} connections of their own",
+            hint='connections = "pgbouncer" lets them share the pool.',
+        )
+    if scenario.connect == "once" and any(one.metric == "connect_ms" for one in scenario.criteria):
+        raise UsageError(
+            f"{where}: connect_ms is not measured", hint='connect = "each": an arrival has one of its own.'
+        )
 
 
 def _scripts(path: Path, raw: object, prelude: str) -> Sequence[Script]:

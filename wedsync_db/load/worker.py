@@ -1,4 +1,7 @@
-"""One process of the generator: threads that each hold a connection and take the arrivals in their order.
+"""One process of the generator: threads with connections of their own, which take the arrivals in their order.
+
+Where there are more connections than threads, a thread goes round among its own: thousands of clients need no thread
+each. Where every arrival has a connection of its own, a thread opens and closes it.
 
 It gets its work on standard input and gives what it measured on standard output, both pickled: no secret is an
 argument. Its input is also a leash: when it closes, the run ends.
@@ -21,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import pq
 
+from wedsync_db.load.connecting import connect, connections
+from wedsync_db.load.handles import raise_handles
 from wedsync_db.load.scripts import TENANT, TENANTS, USER, Composer, Script, tenant_key
 
 _HEARTBEAT_SECONDS = 0.005
@@ -28,17 +33,20 @@ _TELL_SECONDS = 1.0
 STOP, READY = b"s", "ready"
 _HEADER = struct.Struct("<Q")
 ANSWERED, DROPPED = 0, -1
+_LOST, _NOT_CONNECTED = "08006", "08001"  # libpq tells no SQLSTATE of a connection that is lost or not to be had
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """One process' part of a run. `conninfo` holds a password: it goes through a pipe, never into an argument.
 
-    Arrays have an element for each arrival; `draws` has one array for each script's parameter.
+    So many `connections` are held open by as many `senders`, or fewer; none where each arrival opens its own. Arrays
+    have an element for each arrival; `draws` has one array for each script's parameter.
     """
 
     conninfo: str
     connections: int
+    senders: int
     scripts: tuple[Script, ...]
     prelude: str
     due: NDArray[np.float64]
@@ -65,7 +73,8 @@ class Taken:
     """What was measured, by arrival, in microseconds; -1 where it never came to that.
 
     `waited` is from due to sent; `late` says that the generator was free when it was due: then waiting is its fault.
-    `code` is 0 for an answer, below zero for none, or the number of an error in `errors`.
+    `code` is 0 for an answer, below zero for none, or the number of an error in `errors`. `connect` is how long it took
+    to get a connection of its own; `service` has that in it.
     """
 
     waited: NDArray[np.int64]
@@ -76,6 +85,7 @@ class Taken:
     leaks: int
     cpu_seconds: float
     heartbeats: NDArray[np.int64]
+    connect: NDArray[np.int64]
 
 
 class Generator:
@@ -88,6 +98,7 @@ class Generator:
         self._waited = np.full(many, -1, dtype=np.int64)
         self._service = np.full(many, -1, dtype=np.int64)
         self._late = np.zeros(many, dtype=np.bool_)
+        self._connect = np.full(many, -1, dtype=np.int64)
         self._code = np.full(many, DROPPED, dtype=np.int16)
         self._errors: dict[str, int] = {}
         self._leaks = 0
@@ -102,13 +113,13 @@ class Generator:
         Raises:
             ConnectionError: a connection is not to be had.
         """
-        connections = [pq.PGconn.connect(self._work.conninfo.encode()) for _ in range(self._work.connections)]
-        for one in connections:
-            if one.status != pq.ConnStatus.OK:
-                raise ConnectionError(one.get_error_message())
+        held = connections(self._work.conninfo, self._work.connections or 1)
+        if not self._work.connections:  # it was to be seen whether there are any
+            held.pop().finish()
+        shares = [held[number :: self._work.senders] for number in range(self._work.senders)]
         at = start()
         cpu = time.process_time()
-        threads = [threading.Thread(target=self._loop, args=(one, at), daemon=True) for one in connections]
+        threads = [threading.Thread(target=self._loop, args=(one, at), daemon=True) for one in shares]
         for thread in threads:
             thread.start()
         self._wait_for(threads, at, tell)
@@ -121,6 +132,7 @@ class Generator:
             self._leaks,
             time.process_time() - cpu,
             np.asarray(self._heartbeats, dtype=np.int64),
+            self._connect,
         )
 
     def stop(self) -> None:
@@ -152,8 +164,9 @@ class Generator:
             float(np.percentile(times, 95)) / 1000 if len(times) else None,
         )
 
-    def _loop(self, connection: pq.abc.PGconn, at: float) -> None:
+    def _loop(self, held: Sequence[pq.abc.PGconn], at: float) -> None:
         work, many, stopped = self._work, len(self._work.due), self._stop.is_set
+        turns = itertools.cycle(held)
         while not stopped():
             number = next(self._next)
             if number >= many:
@@ -167,7 +180,10 @@ class Generator:
                 self._late[number] = True
             elif picked - due > work.max_backlog:
                 continue  # dropped: its code says so
-            self._send(connection, number, script, message, due)
+            if work.connections:
+                self._send(next(turns), number, script, message, due)
+            else:
+                self._send_alone(number, script, message, due)
 
     def _message(self, number: int, script: int) -> bytes:
         work = self._work
@@ -184,13 +200,35 @@ class Generator:
         done = time.monotonic()
         self._waited[number] = int((sent - due) * 1e6)
         self._service[number] = int((done - sent) * 1e6)
+        if not self._is_answer(result, number, script) and connection.status != pq.ConnStatus.OK:
+            connection.reset()
+
+    def _send_alone(self, number: int, script: int, message: bytes, due: float) -> None:
+        """Open a connection for it, send it, and close the connection."""
+        began = time.monotonic()
+        self._waited[number] = int((began - due) * 1e6)
+        connection = connect(self._work.conninfo)
+        try:
+            if connection.status == pq.ConnStatus.OK:
+                self._connect[number] = int((time.monotonic() - began) * 1e6)
+                result = connection.exec_(message)
+                self._service[number] = int((time.monotonic() - began) * 1e6)
+                self._is_answer(result, number, script)
+            else:
+                self._service[number] = int((time.monotonic() - began) * 1e6)
+                self._code[number] = self._error(_NOT_CONNECTED)
+        finally:
+            connection.finish()
+
+    def _is_answer(self, result: pq.abc.PGresult, number: int, script: int) -> bool:
+        """Whether it is one and no error; keeps which."""
         if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
             self._code[number] = ANSWERED
             self._check_tenant(result, number, script)
-            return
-        self._code[number] = self._error(result)
-        if connection.status != pq.ConnStatus.OK:
-            connection.reset()
+            return True
+        state = result.error_field(pq.DiagnosticField.SQLSTATE)
+        self._code[number] = self._error(state.decode() if state else _LOST)
+        return False
 
     def _check_tenant(self, result: pq.abc.PGresult, number: int, script: int) -> None:
         """Every row is one of the user's own tenant."""
@@ -204,9 +242,8 @@ class Generator:
                 with self._lock:
                     self._leaks += 1
 
-    def _error(self, result: pq.abc.PGresult) -> int:
-        """The number of its SQLSTATE, from 1 on; what has none is a lost connection."""
-        state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"08006").decode()
+    def _error(self, state: str) -> int:
+        """The number of an SQLSTATE, from 1 on."""
         with self._lock:
             return self._errors.setdefault(state, len(self._errors) + 1)
 
@@ -230,6 +267,7 @@ def receive(stream: IO[bytes]) -> Any:
 def main() -> None:
     """Take the work, say that the connections are there, begin when told, and give back what was measured."""
     into, out = sys.stdin.buffer, sys.stdout.buffer
+    raise_handles()
     generator = Generator(receive(into))
 
     def start() -> float:

@@ -19,3 +19,7 @@ select pg_catalog.current_setting('server_version'),
        pg_catalog.current_setting('max_connections')::integer
          - pg_catalog.current_setting('superuser_reserved_connections')::integer
          - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::integer
+
+-- name: timeout
+-- How long this session's statements may take, in milliseconds.
+select s.setting from pg_catalog.pg_settings as s where s.name = 'statement_timeout'
