@@ -15,9 +15,8 @@ from typing import IO, Any, cast
 from wedsync_db.errors import Inconclusive, Unreachable
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.load.scenario import Scenario
-from wedsync_db.load.worker import READY, STOP, Progress, Taken, receive, send
+from wedsync_db.load.worker import PROCESSES, READY, STOP, Progress, Taken, receive, send
 
-_PROCESSES = 2  # each has an interpreter lock of its own; on two cores more only take turns
 _STARTUP_SECONDS = 60.0
 
 
@@ -55,7 +54,7 @@ class Process:
 
 def processes_of(scenario: Scenario) -> int:
     """How many processes send a scenario's arrivals."""
-    return min(_PROCESSES, os.cpu_count() or 1, scenario.pool)
+    return min(PROCESSES, os.cpu_count() or 1, scenario.pool)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from wedsync_db.load.connecting import connect, connections
 from wedsync_db.load.handles import raise_handles
 from wedsync_db.load.scripts import TENANT, TENANTS, USER, Composer, Script, tenant_key
 
+PROCESSES = 2  # each has an interpreter lock of its own; on two cores more only take turns
 _HEARTBEAT_SECONDS = 0.005
 _TELL_SECONDS = 1.0
 STOP, READY = b"s", "ready"
