@@ -62,6 +62,7 @@ def run(
     *,
     seed: int,
     part: tuple[int, int] = (0, 1),
+    start: Callable[[], float] = lambda: time.monotonic() + _LEAD_SECONDS,
     tell: Callable[[Progress], bool] = lambda _: True,
 ) -> Measured:
     """One run of a scenario, from the first arrival to the last answer.
@@ -71,6 +72,7 @@ def run(
         address: The database, as the role that the application logs in with.
         seed: The schedule and all that is drawn come from this.
         part: Which of how many generators this is; each takes its own arrivals of the same schedule.
+        start: Asked once all connections are there for the moment of the first arrival, on the monotonic clock.
         tell: Gets the sum of the progress about once a second; what says False ends the run.
 
     Raises:
@@ -90,8 +92,8 @@ def run(
         for number, worker in enumerate(workers):
             worker.send(_work(scenario, address, whole, draws, mine[shard(number, processes)], (number, processes)))
         await_ready(workers)
-        begin = time.monotonic() + _LEAD_SECONDS
-        began = time.time() + _LEAD_SECONDS
+        begin = start()
+        began = time.time() + begin - time.monotonic()
         for worker in workers:
             worker.send(begin)
         parts = collect(workers, tell)
