@@ -30,7 +30,7 @@ def load_test(arguments: argparse.Namespace, installation: Installation) -> Answ
     prepare(installation)
     from flows.load_test import load_test as flow
 
-    given = (environment.name, str(path), arguments.pool, arguments.repeats, arguments.seed)
+    given = (environment.name, str(path), arguments.pool, arguments.repeats, arguments.seed, arguments.before)
     # a file of somebody's own is none of the names that the form offers
     return run(lambda: flow.with_options(validate_parameters=False)(*given, return_state=True))
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from tasks.each import all_ended
 from tasks.load import ScenarioName, run_load_test
 from tasks.names import EnvironmentName
+from wedsync_db.load.options import Options
 from wedsync_db.load.scenario import MOST_CONNECTIONS, MOST_RUNS
 
 Connections = Annotated[int, Field(ge=1, le=MOST_CONNECTIONS)]
@@ -29,6 +30,7 @@ def load_test(
     pool: Connections | None = None,
     repeats: Repeats | None = None,
     seed: int = 1,
+    before: str = "",
 ) -> State[object]:
     """Run a scenario in a database of its own beside the target, as often as a verdict needs, and judge it.
 
@@ -42,5 +44,8 @@ def load_test(
         pool: Connections they share; the scenario's own by default.
         repeats: Runs; the scenario's own by default. A verdict needs two, five are better.
         seed: Everything that is drawn comes from it: the same seed, the same load.
+        before: A migration: run also as the schema was before it, in turn, eight times each, and compare; `pending`
+            stands for the first one that the target has not yet.
     """
-    return all_ended([run_load_test(environment, scenario, pool, repeats, seed)])
+    options = Options(pool, repeats, seed, before)
+    return all_ended([run_load_test(environment, scenario, options)])

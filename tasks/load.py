@@ -13,9 +13,11 @@ from tasks.publishing import publish
 from tasks.running import say, step
 from wedsync_db.errors import Inconclusive, LoadTestFailed, WedsyncError
 from wedsync_db.history.load_tests import load_tests
-from wedsync_db.installation import this_installation
+from wedsync_db.installation import Installation, this_installation
+from wedsync_db.load.options import Options
+from wedsync_db.load.rounds import Earlier
 from wedsync_db.load.run import load_test
-from wedsync_db.load.scenario import find_scenario, read_scenario, shipped, with_options
+from wedsync_db.load.scenario import find_scenario, read_scenario, shipped
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.load.worker import Progress
 from wedsync_db.report.load import load_line, load_markdown, load_text, write_load
@@ -29,19 +31,17 @@ _SAY_SECONDS = 10.0
 
 
 @step(name="load-test", run_name="load-test-{environment}")
-def run_load_test(
-    environment: EnvironmentName, scenario: str, pool: int | None, repeats: int | None, seed: int
-) -> Ended:
+def run_load_test(environment: EnvironmentName, scenario: str, options: Options) -> Ended:
     """Run a scenario beside the environment's target; the verdict is in the answer."""
     try:
-        return _run(environment, scenario, pool, repeats, seed)
+        return _run(environment, scenario, options)
     except WedsyncError as error:
         return told(environment, Ended(f"{environment}: {error.message}", error))
 
 
-def _run(environment: EnvironmentName, name: str, pool: int | None, repeats: int | None, seed: int) -> Ended:
+def _run(environment: EnvironmentName, name: str, options: Options) -> Ended:
     installation = this_installation()
-    scenario = with_options(read_scenario(find_scenario(name)), pool=pool, repeats=repeats)
+    scenario = read_scenario(find_scenario(name))
     shown = Shown(f"load-progress-{environment}", "Load test")
     planned = sum(phase.arrivals for phase in scenario.phases)
 
@@ -58,7 +58,8 @@ def _run(environment: EnvironmentName, name: str, pool: int | None, repeats: int
         installation,
         installation.environment(environment),
         scenario,
-        seed=seed,
+        options=options,
+        baseline=lambda fingerprint: _earlier(installation, environment, fingerprint),
         clock=lambda: datetime.now(UTC),
         say=say,
         tell=tell,
@@ -72,6 +73,14 @@ def _run(environment: EnvironmentName, name: str, pool: int | None, repeats: int
     say(f"report: {path}")
     publish(f"load-test-{environment}", load_markdown(done), "What the load test came to")
     return told(environment, Ended(f"{load_line(done)}; {path}", _error(done.result.verdict, load_line(done))))
+
+
+def _earlier(installation: Installation, environment: EnvironmentName, fingerprint: str) -> Earlier | None:
+    with load_tests(installation, environment) as kept:
+        found = kept.earlier(fingerprint)
+    for problem in kept.problems:
+        say(problem)
+    return found
 
 
 def progress_line(progress: Progress) -> str:

@@ -8,11 +8,12 @@ import pytest
 
 from flows.__main__ import main
 from tests.support.case import write_settings
-from tests.support.load_runs import SCENARIO, measured
+from tests.support.load_runs import SCENARIO, measured, summed
 from wedsync_db.errors import Refused
 from wedsync_db.guard.promotion import LoadTrial
 from wedsync_db.history.load_tests import load_tests
-from wedsync_db.load.run import LoadTest, judged
+from wedsync_db.load.rounds import judged
+from wedsync_db.load.run import LoadTest
 from wedsync_db.load.scenario import shipped
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "environ_taken_back")
@@ -26,10 +27,10 @@ def ends(case, monkeypatch):
     write_settings(case.folder, "load_test = true")
 
     def end(*runs):
-        def load_test(_installation, environment, scenario, *, seed, **_):
-            shown = replace(SCENARIO, title=scenario.title, name=scenario.name, pool=scenario.pool)
+        def load_test(_installation, environment, scenario, *, options, **_):
+            shown = replace(SCENARIO, title=scenario.title, name=scenario.name, pool=options.pool or scenario.pool)
             return LoadTest(
-                environment.name, shown, "PostgreSQL 18.4", seed, AT, MIGRATIONS, runs, judged(SCENARIO, runs)
+                environment.name, shown, "PostgreSQL 18.4", options.seed, AT, MIGRATIONS, runs, judged(shown, runs)
             )
 
         monkeypatch.setattr("tasks.load.load_test", load_test)
@@ -37,8 +38,8 @@ def ends(case, monkeypatch):
     return end
 
 
-def slow(milliseconds):
-    return measured(service=measured().service * 0 + milliseconds * 1000)
+def slow(milliseconds, **changes):
+    return summed(service=measured().service * 0 + milliseconds * 1000, **changes)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def slow(milliseconds):
         ((slow(10), slow(11)), 0, "PASS"),
         ((slow(80), slow(81)), 1, "FAIL"),
         ((slow(30), slow(70)), 5, "INCONCLUSIVE"),
-        ((slow(10), replace(slow(10), cpu_seconds=40.0)), 5, "INVALID"),
+        ((slow(10), slow(10, cpu_seconds=40.0)), 5, "INVALID"),
     ],
 )
 def test_the_exit_code_says_the_verdict(case, ends, capsys, runs, code, verdict):

@@ -15,7 +15,7 @@ from wedsync_db.errors import Inconclusive, Unreachable
 from wedsync_db.load.criteria import read_criteria
 from wedsync_db.load.engine import run
 from wedsync_db.load.measure import doubts, value_of
-from wedsync_db.load.run import judged
+from wedsync_db.load.rounds import judged
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import Phase, schedule
 from wedsync_db.load.scripts import Draw, Script, tenant_key

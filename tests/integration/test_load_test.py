@@ -12,6 +12,7 @@ from tests.support.schema import let_become_api_roles
 from wedsync_db.errors import Refused, TargetHeld
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.load.leftover import beside, create, sweep
+from wedsync_db.load.options import Options
 from wedsync_db.load.run import load_test
 from wedsync_db.load.scenario import SHIPPED, read_scenario
 from wedsync_db.load.verdict import Verdict
@@ -57,9 +58,10 @@ def scenario(tmp_path):
     return read_scenario(path)
 
 
-def loaded(case, scenario, **options):
+def loaded(case, scenario, *, before="", **ways):
     environment = case.installation.environment("case")
-    return load_test(case.installation, environment, scenario, seed=1, clock=lambda: datetime.now(UTC), **options)
+    options = Options(before=before)
+    return load_test(case.installation, environment, scenario, options=options, clock=lambda: datetime.now(UTC), **ways)
 
 
 def databases(cluster):
@@ -93,7 +95,7 @@ def test_what_a_killed_one_left_is_dropped_and_what_is_somebody_s_is_not(load_ca
         with pytest.raises(Refused, match=f"a database {name}, and no load test made it"):
             loaded(load_case, short)
         assert databases(cluster) == [name]
-        assert sweep(load_case.address) is None
+        assert sweep(load_case.address) == []
         assert databases(cluster) == [name]
         admin.execute(f"drop database {name}")
         admin.execute(f"set role {ROLE}")
@@ -111,7 +113,7 @@ def test_a_night_drops_what_a_killed_one_left(load_case, cluster):
         kept = look_after(load_case.address, settings, watch, now=now, budget_seconds=60)
     assert ("done", f"database {load_case.address.dbname}_load") in {(one.outcome, one.what) for one in kept}
     assert databases(cluster) == []
-    assert sweep(load_case.address) is None
+    assert sweep(load_case.address) == []
 
 
 def test_a_deployment_that_wants_the_target_gets_it(load_case, cluster, scenario):

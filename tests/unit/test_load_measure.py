@@ -8,8 +8,9 @@ import pytest
 from tests.support.load_runs import CRITERIA, SCENARIO, at, summed
 from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.measure import doubts, value_of
-from wedsync_db.load.run import KillSwitch, judged, run_line
+from wedsync_db.load.rounds import judged, run_line
 from wedsync_db.load.schedule import Phase
+from wedsync_db.load.stopping import KillSwitch
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.load.worker import Progress
 

@@ -126,6 +126,9 @@ def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     load.add_argument("scenario", metavar="SCENARIO", help="one of ours (users_1000, …), or the path of a file")
     load.add_argument("--pool", metavar="N", type=int, help="connections (default: the scenario's own)")
     load.add_argument("--repeats", metavar="N", type=int, help="runs (default: the scenario's own)")
+    load.add_argument(
+        "--before", metavar="MIGRATION", default="", help="also as the schema was before it, in turn; or `pending`"
+    )
     load.add_argument("--seed", metavar="N", type=int, default=1, help="what is drawn comes from it (default: 1)")
     repair = _verb(verbs, "repair", "Bring back from a backup what a migration destroyed; what is newer stays.")
     repair.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -15,9 +16,11 @@ from wedsync_db.installation import Installation
 from wedsync_db.postgres.queries import query
 
 if TYPE_CHECKING:
+    from wedsync_db.load.rounds import Earlier
     from wedsync_db.load.run import LoadTest
 
 _FILE = "history_load_tests"
+_KEPT = timedelta(days=90)
 
 
 @dataclass
@@ -41,8 +44,34 @@ class LoadTests(BestEffort):
             "migrations": [name for name, _ in test.migrations],
             "sha256": [sha256 for _, sha256 in test.migrations],
             "results": Jsonb(load_data(test)),
+            "fingerprint": test.fingerprint,
         }
-        self.attempt(lambda connection: connection.execute(query(_FILE, "keep"), values))
+
+        def write(connection: psycopg.Connection) -> None:
+            with connection.transaction():
+                connection.execute(query(_FILE, "forget_runs"), {**values, "before": test.started_at - _KEPT})
+                connection.execute(query(_FILE, "keep"), values)
+                for number, run in enumerate(test.runs, 1):
+                    asked = {**values, "run": number, "summary": run.to_bytes()}
+                    connection.execute(query(_FILE, "keep_run"), asked)
+
+        self.attempt(write)
+
+    def earlier(self, fingerprint: str) -> Earlier | None:
+        """The newest runs of tests with this fingerprint that passed; None where the store does not answer."""
+        from wedsync_db.load.compare import MOST_OLD_RUNS
+        from wedsync_db.load.rounds import Earlier
+        from wedsync_db.load.summary import Summary
+
+        def read(connection: psycopg.Connection) -> Earlier:
+            asked = {"environment": self.environment, "fingerprint": fingerprint, "most": MOST_OLD_RUNS}
+            rows = connection.execute(query(_FILE, "earlier"), asked).fetchall()
+            if not rows:
+                return Earlier()
+            runs = [Summary.from_bytes(summary) for summary, _, _ in rows]
+            return Earlier(runs, rows[-1][1], frozenset(rows[0][2]))
+
+        return self.attempt(read)
 
     def newest(self, scenario: str) -> LoadTrial | None:
         """The newest test of a scenario, whatever came of it; None where the store does not answer."""

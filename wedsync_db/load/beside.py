@@ -22,14 +22,18 @@ from wedsync_db.postgres.session import Address, session
 
 
 @contextmanager
-def load_database(target: Address, migrations: Sequence[Migration], scenario: Scenario) -> Iterator[Address]:
+def load_database(
+    target: Address, migrations: Sequence[Migration], scenario: Scenario, *, before: bool = False
+) -> Iterator[Address]:
     """A database with these migrations and the scenario's suppliers. Call it under the target's lock.
+
+    `before` is for a second one, without the migration that is compared.
 
     Raises:
         Refused: its name is taken by a database that is none of ours, or the role may not create databases.
         MigrationFailed: a statement fails.
     """
-    address = beside(target)
+    address = beside(target, before=before)
     with session(target, "load-test", statement_timeout_ms=0) as connection:
         drop_left(connection, address.dbname)
         try:

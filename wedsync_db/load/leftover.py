@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 import psycopg
 from psycopg import sql
 
@@ -17,9 +20,10 @@ _NAME_BYTES = 63
 _MARKED_LIMIT = 1_007_357
 
 
-def beside(target: Address) -> Address:
-    """Where the load tests of a target have their database."""
-    return target.with_database(f"{target.dbname[: _NAME_BYTES - len(_SUFFIX)]}{_SUFFIX}")
+def beside(target: Address, *, before: bool = False) -> Address:
+    """Where the load tests of a target have their database; the one without a migration where two are compared."""
+    suffix = f"{_SUFFIX}_before" if before else _SUFFIX
+    return target.with_database(f"{target.dbname[: _NAME_BYTES - len(suffix)]}{suffix}")
 
 
 def create(connection: psycopg.Connection, dbname: str) -> None:
@@ -55,8 +59,8 @@ def drop_left(connection: psycopg.Connection, dbname: str) -> bool:
     return True
 
 
-def sweep(target: Address) -> str | None:
-    """Drop what a killed load test of this target left; its name, where there was something.
+def sweep(target: Address) -> Sequence[str]:
+    """Drop what a killed load test of this target left; the names, where there was something.
 
     A database of that name that is somebody's stays: only a load test needs the name. Call it under the target's lock.
 
@@ -64,9 +68,9 @@ def sweep(target: Address) -> str | None:
         Unreachable: no session could be opened.
         psycopg.Error: it cannot be dropped.
     """
-    dbname = beside(target).dbname
+    dropped = []
     with session(target, "maintenance", statement_timeout_ms=0) as connection:
-        try:
-            return dbname if drop_left(connection, dbname) else None
-        except Refused:
-            return None
+        for dbname in (beside(target).dbname, beside(target, before=True).dbname):
+            with suppress(Refused):
+                dropped += [dbname] if drop_left(connection, dbname) else []
+    return dropped

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from wedsync_db.errors import Refused
+from wedsync_db.errors import Refused, UsageError
 from wedsync_db.installation import Installation
 from wedsync_db.load.beside import load_database
+from wedsync_db.load.engine import require_machine
 from wedsync_db.load.engine import run as run_once
-from wedsync_db.load.measure import doubts, value_of
-from wedsync_db.load.scenario import MOST_RUNS, Scenario
-from wedsync_db.load.summary import Cell, Summary, summary_of
-from wedsync_db.load.verdict import Result, Verdict, judge
+from wedsync_db.load.fingerprint import fingerprint
+from wedsync_db.load.options import Options
+from wedsync_db.load.rounds import Earlier, Run, in_turn, repeat, with_earlier
+from wedsync_db.load.scenario import Scenario, with_options
+from wedsync_db.load.stopping import KillSwitch
+from wedsync_db.load.summary import Summary, summary_of
+from wedsync_db.load.verdict import Comparison, Result
 from wedsync_db.load.worker import Progress
 from wedsync_db.maintain.giving_way import Watch, watching
+from wedsync_db.migrate.ledger import entries
 from wedsync_db.migrate.plan import plan_of, require_sound
+from wedsync_db.model import Migration
 from wedsync_db.postgres.locks import target_lock
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
+from wedsync_db.setting_values import suggestion
 from wedsync_db.settings import Environment
 
 _SEEDS_APART = 10  # a run draws from a few seeds that follow each other
-_SPARE_HANDLES = 200
 _MOST_OF_CONNECTIONS = 0.8
-_KILL_SHARE, _KILL_TURNS = 0.05, 10  # so many errors for so many seconds end a run
-
+PENDING = "pending"  # the migrations that the target has not yet
 
 Tell = Callable[[Progress], None]
+Baseline = Callable[[str], Earlier | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +49,12 @@ class LoadTest:
     migrations: tuple[tuple[str, str], ...]  # id and SHA-256 of deploy.sql
     runs: tuple[Summary, ...]
     result: Result
+    fingerprint: str = ""
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """What the runs were compared with."""
+        return self.result.comparison
 
 
 def load_test(
@@ -51,26 +62,40 @@ def load_test(
     environment: Environment,
     scenario: Scenario,
     *,
-    seed: int,
+    options: Options,
     clock: Callable[[], datetime],
+    baseline: Baseline = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     tell: Tell = lambda _: None,
 ) -> LoadTest:
     """Run a scenario beside an environment's target as often as the verdict needs, and judge it.
 
+    Args:
+        installation: Where we are.
+        environment: Beside whose target, with whose migrations.
+        scenario: What is done, and asked for.
+        options: How it is done.
+        clock: The time.
+        baseline: Gives the runs of earlier tests, by fingerprint.
+        say: Gets each run in a line.
+        tell: Gets the progress about once a second.
+
     Raises:
         Refused: the environment is not for load tests, or the server or this machine has too little for it.
+        UsageError: there is no such migration to compare with.
         TargetHeld: somebody holds the target, or a deployment wanted it meanwhile.
         Unreachable: the connections are not to be had.
         Inconclusive: a process of the generator was lost.
     """
-    started_at = clock()
+    started_at, seed = clock(), options.seed
+    scenario = with_options(scenario, pool=options.pool, repeats=options.repeats)
     require_marked(environment)
-    require_handles(scenario.pool)
+    require_machine(scenario)
     plan = plan_of(environment.migrations, ())
     require_sound(plan)
     with installation.target(environment.name, create=True) as target:
-        server = _server(target, scenario.pool)
+        server, print_of = _server(target, scenario)
+        older = _before(target, plan.pending, options.before)
         wait = environment.guard.wait_for_holder_seconds
         with (
             target_lock(target, "load-test", wait_seconds=wait, say=say) as lock,
@@ -78,9 +103,19 @@ def load_test(
             load_database(target, plan.pending, scenario) as address,
         ):
             say(f"{scenario.title}: {scenario.seconds:.0f} s a run, {scenario.repeats} runs, on {server}")
-            runs, result = _repeat(scenario, lambda number: _one(scenario, address, number, watch, tell), seed, say)
+
+            def run(where: Address, number: int) -> Run:
+                return _one(scenario, where, seed + _SEEDS_APART * number, watch, tell)
+
+            if older is None:
+                compare = with_earlier(scenario, plan.pending, lambda: baseline(print_of))
+                runs, result = repeat(scenario, address, run, compare, say)
+            else:
+                with load_database(target, older, scenario, before=True) as other:
+                    what = f"before {plan.pending[len(older)].id}"
+                    runs, result = in_turn(scenario, address, other, run, what, say)
     migrations = tuple((one.id, one.deploy.sha256) for one in plan.pending)
-    return LoadTest(environment.name, scenario, server, seed, started_at, migrations, runs, result)
+    return LoadTest(environment.name, scenario, server, seed, started_at, migrations, runs, result, print_of)
 
 
 def require_marked(environment: Environment) -> None:
@@ -96,66 +131,48 @@ def require_marked(environment: Environment) -> None:
         )
 
 
-def require_handles(connections: int) -> None:
-    """Make sure that this machine lets us have so many connections.
-
-    Raises:
-        Refused: it does not; without this check clients would hang, with no error.
-    """
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < connections + _SPARE_HANDLES:
-        raise Refused(
-            f"{connections} connections need {connections + _SPARE_HANDLES} file handles, {soft} are allowed",
-            hint=f"ulimit -n {connections + _SPARE_HANDLES}",
-        )
-
-
-def _server(target: Address, pool: int) -> str:
-    """The server's version; it has room for the pool.
+def _server(target: Address, scenario: Scenario) -> tuple[str, str]:
+    """The server's version, and the fingerprint of this test on it; it has room for the pool.
 
     Raises:
         Refused: it has not.
     """
+    pool = scenario.pool
     with session(target, "load-test") as connection:
         version, room = connection.execute(query("load", "server"), {}).fetchall()[0]
+        print_of = fingerprint(connection, scenario, "threads")
     if pool > room * _MOST_OF_CONNECTIONS:
         raise Refused(
             f"a pool of {pool} takes more than {_MOST_OF_CONNECTIONS:.0%} of the {room} connections there are",
             hint=f"Raise max_connections to {round(pool / _MOST_OF_CONNECTIONS) + 10}, or test a smaller pool.",
         )
-    return f"PostgreSQL {version}"
+    return f"PostgreSQL {version}", print_of
 
 
-def _repeat(
-    scenario: Scenario,
-    run_with: Callable[[int], Summary],
-    seed: int,
-    say: Callable[[str], None],
-) -> tuple[tuple[Summary, ...], Result]:
-    """As many runs as were asked for, and more while the limit lies within the interval."""
-    runs: list[Summary] = []
-    while True:
-        runs.append(run_with(seed + _SEEDS_APART * len(runs)))
-        say(f"run {len(runs)}: {run_line(runs[-1])}")
-        if len(runs) < scenario.repeats:
-            continue
-        result = judged(scenario, runs)
-        if result.verdict is not Verdict.INCONCLUSIVE or len(runs) >= MOST_RUNS:
-            return tuple(runs), result
+def _before(target: Address, migrations: Sequence[Migration], name: str) -> Sequence[Migration] | None:
+    """The migrations before the one of this name; None where nothing is to be compared.
+
+    Raises:
+        UsageError: there is none of that name, or nothing pending.
+    """
+    if not name:
+        return None
+    ids = [one.id for one in migrations]
+    if name == PENDING:
+        with session(target, "load-test") as connection:
+            applied = {one.id for one in entries(connection)}
+        name = next((one for one in ids if one not in applied), "")
+        if not name:
+            raise UsageError("nothing is pending: all migrations are applied", hint="Name one: --before ID.")
+    if name not in ids:
+        raise UsageError(f"there is no migration {name}{suggestion(name, ids)}", hint=f"There are {', '.join(ids)}.")
+    return migrations[: ids.index(name)]
 
 
-def judged(scenario: Scenario, runs: Sequence[Summary]) -> Result:
-    """The verdict over these runs of a scenario. Pure."""
-    criteria = scenario.criteria
-    values = [[value_of(criterion, scenario, run) for criterion in criteria] for run in runs]
-    found = [f"run {number}: {doubt}" for number, run in enumerate(runs, 1) for doubt in doubts(criteria, run)]
-    return judge(criteria, values, found)
-
-
-def _one(scenario: Scenario, address: Address, seed: int, watch: Watch, tell: Tell) -> Summary:
-    """One run, which ends early when a deployment wants the target, or hardly anything is answered any more."""
+def _one(scenario: Scenario, address: Address, seed: int, watch: Watch, tell: Tell) -> Run:
+    """One run, which ends early when a deployment wants the target, or it does nothing but harm."""
     watch.require_nobody()
-    switch = KillSwitch()
+    switch = KillSwitch(scenario.criteria)
 
     def hear(progress: Progress) -> bool:
         tell(progress)
@@ -164,28 +181,4 @@ def _one(scenario: Scenario, address: Address, seed: int, watch: Watch, tell: Te
 
     run = summary_of(run_once(scenario, address, seed=seed, tell=hear))
     watch.require_nobody()
-    return run
-
-
-class KillSwitch:
-    """Ends a run that does nothing but harm: more than 5 % errors for ten seconds."""
-
-    def __init__(self) -> None:
-        self._before = Progress(0, 0, 0, None)
-        self._bad = 0
-
-    def is_pulled(self, progress: Progress) -> bool:
-        """Whether to end the run; to be asked with each second's progress."""
-        answered, errors = progress.answered - self._before.answered, progress.errors - self._before.errors
-        self._before = progress
-        self._bad = self._bad + 1 if errors > _KILL_SHARE * max(answered, 1) else 0
-        return self._bad >= _KILL_TURNS
-
-
-def run_line(run: Summary) -> str:
-    """One run in a line."""
-    all_of_it = Cell.sum(run.cells.values())
-    said = ", ".join(f"{many} × {state}" for state, many in all_of_it.errors.items())
-    return f"{all_of_it.answered} answered of {all_of_it.arrivals}" + (f", errors {said}" if said else "") + (
-        f", {all_of_it.dropped} dropped" if all_of_it.dropped else ""
-    )  # fmt: skip
+    return Run(run, switch.why)

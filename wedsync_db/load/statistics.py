@@ -16,7 +16,9 @@ import numpy as np
 _CONFIDENCE = 0.95
 _LEAST_RUNS = 2  # one run has no spread
 _LEAST_MEANS = 4  # with fewer nothing can be cut
-_POWER = 2.8  # z(0.975) + z(0.80): a difference of so many standard errors is found four times of five
+ALPHA = 0.01  # how often a comparison may find what is not there
+_POWER = 3.17  # z(0.99) + z(0.80): at that level a difference of so many standard errors is found four times of five
+_RESOLUTION = 0.004  # of a histogram's bins: runs cannot be told apart more finely
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,13 @@ def detectable(spread: float, runs: int, others: int) -> float:
 
     `spread` is the standard deviation of the logarithms. 1.10 means: what is 10 % slower is found; less may not be.
     """
-    return math.exp(_POWER * spread * math.sqrt(1 / runs + 1 / others))
+    return math.exp(_POWER * max(spread, _RESOLUTION) * math.sqrt(1 / runs + 1 / others))
+
+
+def detectable_pairs(before: Sequence[float], after: Sequence[float]) -> float:
+    """The same for runs that were made in turn, a pair after the other."""
+    changes = np.log(after) - np.log(before)
+    return math.exp(_POWER * max(float(changes.std(ddof=1)), _RESOLUTION) / math.sqrt(len(changes)))
 
 
 def spread_of(*groups: Sequence[float]) -> float:
@@ -60,6 +68,8 @@ def slower(values: Sequence[float], baseline: Sequence[float]) -> tuple[float, f
     from scipy import stats
 
     ratio = math.exp(float(np.mean(np.log(values)) - np.mean(np.log(baseline))))
+    if len({*values}) == len({*baseline}) == 1:  # no spread at all: all of each in one bin
+        return ratio, 0.0 if values[0] > baseline[0] else 1.0
     found = stats.ttest_ind(np.log(values), np.log(baseline), equal_var=False, alternative="greater")
     return ratio, float(found.pvalue)
 

@@ -36,28 +36,78 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """One percentile of the response against that of the others, in milliseconds by run.
+
+    `ratio` is how many times slower it is, `probability` that of finding so much by chance, `detectable` the smallest
+    ratio that so many runs would show four times of five; None where they are too few.
+    """
+
+    criterion: Criterion
+    own: tuple[float, ...]
+    theirs: tuple[float, ...]
+    ratio: float | None
+    probability: float | None
+    detectable: float | None
+    verdict: Verdict
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Runs against others. `differing`: the migrations that only one of the two had."""
+
+    with_what: str
+    found: tuple[Compared, ...]
+    differing: tuple[str, ...] = ()
+    decides: bool = True  # else it is only shown: the scenario asks for none
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its conditions."""
+        return max((one.verdict for one in self.found), key=list(Verdict).index)
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """The verdict of a load test: the worst of its criteria, or INVALID for one of the `doubts`."""
+    """The verdict of a load test: the worst of its criteria, or INVALID for one of the `doubts`.
+
+    `ended` says what ended a run before its time: such a one does not pass.
+    """
 
     verdict: Verdict
     judged: tuple[Judged, ...]
     doubts: tuple[str, ...]
+    comparison: Comparison | None = None
+    ended: tuple[str, ...] = ()
 
 
-def judge(criteria: Sequence[Criterion], runs: Sequence[Sequence[float | None]], doubts: Sequence[str] = ()) -> Result:
+def judge(
+    criteria: Sequence[Criterion],
+    runs: Sequence[Sequence[float | None]],
+    doubts: Sequence[str] = (),
+    comparison: Comparison | None = None,
+    ended: Sequence[str] = (),
+) -> Result:
     """The verdict over repeated runs.
 
     Args:
         criteria: What is asked.
         runs: For each run, the value of each criterion in their order.
         doubts: Why a run is none.
+        comparison: What the runs were compared with.
+        ended: What ended a run before its time.
     """
     judged = tuple(
         judge_one(criterion, tuple(values)) for criterion, values in zip(criteria, zip(*runs, strict=True), strict=True)
     )
-    order = list(Verdict)
-    worst = max((one.verdict for one in judged), key=order.index, default=Verdict.INVALID)
-    return Result(Verdict.INVALID if doubts else worst, judged, tuple(doubts))
+    verdicts = [one.verdict for one in judged]
+    if comparison and comparison.decides:
+        verdicts.append(comparison.verdict)
+    if ended:
+        verdicts.append(Verdict.FAIL)
+    worst = max(verdicts, key=list(Verdict).index, default=Verdict.INVALID)
+    return Result(Verdict.INVALID if doubts else worst, judged, tuple(doubts), comparison, tuple(ended))
 
 
 def judge_one(criterion: Criterion, values: tuple[float | None, ...]) -> Judged:

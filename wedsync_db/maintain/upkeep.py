@@ -194,8 +194,8 @@ def _carried_out(connection: psycopg.Connection, watch: Watch, what: str, statem
 
 def sweep_load_test(address: Address) -> tuple[Kept, ...]:
     """Drop the database that a killed load test left beside this one, sessions and rows with it."""
-    name = sweep(address)
-    return (Kept(f"database {name}", "done", "a load test was killed and left it: dropped"),) if name else ()
+    said = "a load test was killed and left it: dropped"
+    return tuple(Kept(f"database {name}", "done", said) for name in sweep(address))
 
 
 def free_bytes_of(address: Address) -> int | None:
