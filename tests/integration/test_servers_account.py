@@ -16,7 +16,7 @@ from wedsync_db.installation import CHECKOUT
 from wedsync_db.postgres import account as accounts
 from wedsync_db.postgres import binaries
 from wedsync_db.postgres.account import can_enter, can_read, own_name, owner, server_account
-from wedsync_db.postgres.pg_ctl import access_rules, run
+from wedsync_db.postgres.pg_ctl import DEPLOYER, access_rules, run
 
 AS_ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
@@ -143,6 +143,12 @@ def test_our_own_users_are_let_in_by_peer_only():
     rules = access_rules()
     assert all("trust" not in text for text in rules.values())
     assert {line.split()[1] for line in rules["pg_ident.conf"].splitlines()} == {f'"{own_name()}"', '"root"'}
+
+
+def test_the_servers_own_account_is_let_in_as_the_deployer_only():
+    account = pwd.getpwnam("nobody")
+    lines = access_rules(account=account)["pg_ident.conf"].splitlines()
+    assert [line.split()[2] for line in lines if line.split()[1] == '"nobody"'] == [f'"{DEPLOYER}"']
 
 
 def test_a_uid_without_an_account_is_said(monkeypatch, tmp_path):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from wedsync_db.errors import UsageError
-from wedsync_db.load.scenario import find_scenario, read_scenario, shipped
+from wedsync_db.load.scenario import find_scenario, read_scenario, shipped, with_options
 from wedsync_db.load.scripts import Composer, Draw, Script, tenant_key
 
 GOOD = """
@@ -52,6 +52,22 @@ def test_ours_are_right(name):
     assert {"response_ms", "errors", "dropped", "leaks", "achieved"} <= metrics
 
 
+def test_more_clients_than_the_pool_share_it_through_a_pooler(written):
+    text = GOOD.replace("pool = 4", 'pool = 4\nclients = 5000\nconnections = "pgbouncer"')
+    scenario = read_scenario(written(text))
+    assert (scenario.held, scenario.pool, scenario.connect) == (5000, 4, "once")
+    assert with_options(scenario, pool=20).held == 5000
+    with pytest.raises(UsageError, match="own: 5000 clients never use a pool of 6000"):
+        with_options(scenario, pool=6000)
+
+
+def test_as_many_clients_as_the_pool_unless_said_otherwise(written):
+    scenario = read_scenario(written())
+    assert scenario.held == 4
+    assert with_options(scenario, pool=7, repeats=2).held == 7
+    assert with_options(scenario, repeats=2).repeats == 2
+
+
 def test_users_and_their_thinking_make_the_rate(written):
     scenario = read_scenario(written())
     assert [phase.rate for phase in scenario.phases] == [50]
@@ -79,6 +95,12 @@ def test_users_and_their_thinking_make_the_rate(written):
         ('"p(95)<50 @steady"', '"p(95)<50 @dusk"', "no phase dusk"),
         ('response_ms = ["p(95)<50 @steady"]', "response_ms = [50]", "expr must be"),
         ("[[phases]]", "[phases]", "phases is missing"),
+        ("pool = 4", "pool = 4\nclients = 3", "3 clients never use a pool of 4"),
+        ("pool = 4", "pool = 4\nclients = 5", "5 clients do not fit onto 4 connections of their own"),
+        ("pool = 4", "pool = 4\nclients = 30000", "clients must be between"),
+        ("pool = 4", 'pool = 4\nconnections = "pgpool"', "connections must be"),
+        ("pool = 4", 'pool = 4\nconnect = "twice"', "connect must be"),
+        ("response_ms = [", 'connect_ms = ["p(95)<100"]\nresponse_ms = [', "connect_ms is not measured"),
         ('title = "T"', 'title = "T', "not valid TOML"),
     ],
 )

@@ -39,7 +39,8 @@ _LONGEST_SOCKET = 107  # bytes: sun_path of Linux less its final zero
 _START_SECONDS = 10.0
 _MOST_SAID = 1 << 20  # bytes
 _ROOMY = 'ulimit -S -n "$0" && exec "$@"'  # for its children a shell may raise what Python has no argument for
-_SAID = re.compile(r"(?:FATAL|ERROR|WARNING)\s+(?:.*login failed: )?(.*)")
+# its complaints, without the connection that each is about
+_SAID = re.compile(r"(?:FATAL|ERROR|WARNING):?\s+(?:[CS]-0x\S+ \S+ )?(?:pooler error: )?(.*)")
 
 
 @contextmanager

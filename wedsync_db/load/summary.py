@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from wedsync_db.load.engine import Measured
 from wedsync_db.load.histogram import Histogram
 from wedsync_db.load.schedule import phase_of
+from wedsync_db.load.sharing import pool_time
 from wedsync_db.load.worker import ANSWERED, DROPPED
 
 
@@ -186,6 +187,7 @@ class _Arrivals:
         self._service = run.service
         self._queue = np.where(run.late, 0, run.waited)
         self._connect = run.connect
+        self._busy = _busy(run)
 
     def cells(self, key: NDArray[np.int64], many: int) -> list[Cell]:
         """A cell for each key, from 0 on."""
@@ -202,7 +204,7 @@ class _Arrivals:
             len(code),
             int(answered.sum()),
             int(dropped.sum()),
-            float(service[service >= 0].sum()) / 1e6,
+            float(self._busy[chosen].sum()),
             {state: count for state, count in kinds.items() if count},
             Histogram.of(response[answered | dropped]),
             Histogram.of(service[answered]),
@@ -210,6 +212,16 @@ class _Arrivals:
             Histogram.of(response[failed]),
             Histogram.of(connect[connect >= 0]),
         )
+
+
+def _busy(run: Measured) -> NDArray[np.float64]:
+    """How long each had one of the pool's connections, in seconds; what waits in a pooler has none."""
+    done = run.service >= 0
+    busy = np.where(done, run.service, 0) / 1e6
+    if run.scenario.held > run.scenario.pool:
+        begin = run.schedule.due + run.waited / 1e6
+        busy[done] = pool_time(begin[done], begin[done] + busy[done], run.scenario.pool)
+    return busy
 
 
 def _plain(part: Cell | Generator) -> dict[str, Any]:

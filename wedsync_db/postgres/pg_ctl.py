@@ -213,10 +213,15 @@ def _make_socket_folder(folder: Path, account: Account | None) -> None:
     check_private(folder, account.pw_uid if account else os.geteuid(), forbidden=0o077)
 
 
-def access_rules(superuser: str = SUPERUSER) -> dict[str, str]:
-    """Who may log in, written anew at each start: our own operating-system users by peer, all others by password."""
+def access_rules(superuser: str = SUPERUSER, account: Account | None = None) -> dict[str, str]:
+    """Who may log in, written anew at each start: our own operating-system users by peer, all others by password.
+
+    The account that the server runs under is let in as the deployer: a pooler in front of it runs under that one, too.
+    """
     people = dict.fromkeys((own_name(), "root"))
     maps = [f'ours "{person}" "{role}"\n' for person in people for role in (superuser, DEPLOYER)]
+    if account and account.pw_name not in people:
+        maps.append(f'ours "{account.pw_name}" "{DEPLOYER}"\n')
     rules = (
         f'local all "{superuser}","{DEPLOYER}" peer map=ours\n'
         "local all all scram-sha-256\n"
@@ -227,7 +232,7 @@ def access_rules(superuser: str = SUPERUSER) -> dict[str, str]:
 
 def _write_rules(cluster: Cluster, account: Account | None) -> None:
     """Put the access rules where the server can read and not change them."""
-    for name, text in access_rules(cluster.superuser).items():
+    for name, text in access_rules(cluster.superuser, account).items():
         with (cluster.data.parent / name).open("w") as file:
             if account:
                 os.fchown(file.fileno(), -1, account.pw_gid)
