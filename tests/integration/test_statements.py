@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.majors import every_major
 from wedsync_db.history import look as looking
 from wedsync_db.history import statements as kept
 from wedsync_db.history.store import open_history
+from wedsync_db.load.sampler import sampling
 from wedsync_db.monitor.collect import collect, measured
 from wedsync_db.monitor.statements import OTHERS, Statements, read_statements, texts
 from wedsync_db.postgres.cluster import binaries_of, scratch
@@ -150,6 +152,41 @@ def test_who_may_not_see_them_says_so(server, target):
             "statements: pg_stat_statements 1.8 is too old: alter extension pg_stat_statements update",
         )
     target.execute("drop database without")
+
+
+@pytest.mark.majors
+@with_contrib
+@pytest.mark.parametrize("user", [None, "nobody"])
+def test_a_load_test_takes_them_from_beside_its_own_database(server, target, user):
+    """The extension is in the target's; those of the load test's are counted there as well."""
+    target.execute("create database beside")
+    target.execute("grant usage on schema extensions to public")
+    target.execute("alter role nobody password 'not-a-secret-4e02'")
+    through = replace(server.address(), user=user, password="not-a-secret-4e02") if user else server.address()
+    try:
+        with (
+            session(server.address("beside"), "test") as connection,
+            sampling(server.address("beside"), through=through) as sampler,
+        ):
+            for number in range(20):
+                connection.execute(f"select pg_sleep(0.02), 'Ann {number}'")
+            target.execute("select pg_sleep(0.1), 'not of this database'")
+            seen = sampler.observed()
+    finally:
+        target.execute("drop database beside with (force)")
+        target.execute("revoke usage on schema extensions from public")
+    if user:  # is shown neither what is counted nor what runs
+        assert (seen.statements, seen.statements_sampled) == ((), True)
+        assert "statements: some are not shown to this role: grant pg_read_all_stats" in seen.notes
+        return
+    assert not seen.statements_sampled
+    longest = seen.statements[0]
+    assert longest.text.startswith("select pg_sleep($1)")
+    assert longest.calls == 20
+    assert 20 <= longest.mean_ms < 10_000
+    assert 0.5 < longest.share <= 1
+    assert "Ann" not in str(seen)
+    assert "not of this" not in str(seen)
 
 
 @every_major

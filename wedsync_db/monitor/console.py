@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import select
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -38,20 +39,46 @@ class Answers:
 
 def ask(address: Address, questions: Iterable[str], budget_seconds: float = _BUDGET_SECONDS) -> Answers:
     """SHOW each of these. Never raises, and never waits longer than two seconds to connect, and the budget."""
-    if address.password:
-        register_secret(address.password)
-    console = replace(address, dbname=CONSOLE)
     try:
-        info = console.conninfo(application_name="wedsync-db/collect", connect_timeout=_CONNECT_SECONDS)
-        connection = psycopg.connect(info, autocommit=True, prepare_threshold=None)
+        connection = _connected(address)
     except psycopg.Error as error:
         said: Said = "denied" if _DENIED.search(str(error)) else "unreachable"
         hint = ": name its user in stats_users" if said == "denied" else ""
+        console = replace(address, dbname=CONSOLE)
         return Answers(said, {}, (f"pooler: {explain(str(error), str(console)).message}{hint}",))
     try:
         return _asked(connection.pgconn, questions, time.monotonic() + budget_seconds)
     finally:
         connection.close()
+
+
+@contextmanager
+def asking(address: Address) -> Iterator[Callable[[str], Rows | None]]:
+    """SHOW this, over one session again and again; None where it did not answer in time, or is gone. Never raises."""
+    try:
+        connection = _connected(address)
+    except psycopg.Error:
+        yield lambda _: None
+        return
+
+    def answer(question: str) -> Rows | None:
+        try:
+            return _rows(connection.pgconn, question, time.monotonic() + _BUDGET_SECONDS)
+        except (_UnansweredError, TimeoutError, psycopg.Error):
+            return None
+
+    try:
+        yield answer
+    finally:
+        connection.close()
+
+
+def _connected(address: Address) -> psycopg.Connection:
+    if address.password:
+        register_secret(address.password)
+    console = replace(address, dbname=CONSOLE)
+    info = console.conninfo(application_name="wedsync-db/collect", connect_timeout=_CONNECT_SECONDS)
+    return psycopg.connect(info, autocommit=True, prepare_threshold=None)
 
 
 def _asked(connection: pq.abc.PGconn, questions: Iterable[str], deadline: float) -> Answers:

@@ -60,15 +60,15 @@ class Growth:
     evicted: int = 0
 
 
-def read_statements(connection: psycopg.Connection, at: datetime) -> Statements:
-    """The counters of this database now, without any text."""
+def read_statements(connection: psycopg.Connection, at: datetime, database: str | None = None) -> Statements:
+    """The counters of this database now, or of another one of the server, without any text."""
     try:
         found = connection.execute(query("statements", "extension")).fetchone()
         if problem := _unusable(found):
             return Statements(at, problems=(problem,), is_absent=not found or not found[2])
         home, version, _ = found or ("", "", False)
         epoch, evictions = connection.execute(_of(home, "info", version)).fetchall()[0]
-        rows = connection.execute(_of(home, "counters", version)).fetchall()
+        rows = connection.execute(_of(home, "counters", version), {"database": database}).fetchall()
     except psycopg.Error as error:
         return Statements(at, problems=(_why(error),))
     counted = {int(queryid): tuple(map(float, values)) for queryid, *values in rows}
@@ -87,7 +87,7 @@ def totals(found: Statements) -> Mapping[Metric, float | None]:
     }
 
 
-def texts(connection: psycopg.Connection, queryids: Iterable[int]) -> Mapping[int, str]:
+def texts(connection: psycopg.Connection, queryids: Iterable[int], database: str | None = None) -> Mapping[int, str]:
     """What these statements say, without what stands in quotes; those that are not there any more are left out."""
     wanted = sorted(set(queryids) - {OTHERS})
     if not wanted:
@@ -96,7 +96,9 @@ def texts(connection: psycopg.Connection, queryids: Iterable[int]) -> Mapping[in
         found = connection.execute(query("statements", "extension")).fetchone()
         if not found:
             return {}
-        rows = connection.execute(_of(found[0], "texts", found[1]), {"queryids": wanted}).fetchall()
+        rows = connection.execute(
+            _of(found[0], "texts", found[1]), {"queryids": wanted, "database": database}
+        ).fetchall()
     except psycopg.Error:
         return {}  # the next time
     return {queryid: shown(text) for queryid, text in rows}

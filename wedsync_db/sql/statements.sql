@@ -12,20 +12,22 @@ select pg_catalog.md5(pg_catalog.concat_ws('/', s.system_identifier, i.stats_res
 from {home}.pg_stat_statements_info as i cross join pg_catalog.pg_control_system() as s
 
 -- name: counters
--- Of this database, each statement over all users and levels. Without texts, which are read from a file. NULL: what this role
--- is not shown.
+-- Of this database, or of the one named: each statement over all users and levels. Without texts, which are read from a file.
+-- NULL: what this role is not shown.
 select coalesce(s.queryid, 0), pg_catalog.sum(s.calls)::float8, pg_catalog.sum(s.total_exec_time) / 1000,
        pg_catalog.sum(s.rows)::float8, pg_catalog.sum(s.shared_blks_hit)::float8, pg_catalog.sum(s.shared_blks_read)::float8,
        pg_catalog.sum(s.{read_time}) / 1000, pg_catalog.sum(s.temp_blks_written)::float8, pg_catalog.sum(s.wal_bytes)::float8
 from {home}.pg_stat_statements(false) as s
-where s.dbid = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+where s.dbid = (select d.oid from pg_catalog.pg_database as d
+                where d.datname = coalesce(%(database)s::text, pg_catalog.current_database()))
 group by coalesce(s.queryid, 0)
 
 -- name: texts
 -- Of those that nobody has yet.
 select s.queryid, pg_catalog.min(s.query) from {home}.pg_stat_statements(true) as s
 where s.queryid = any (%(queryids)s::bigint[])
-  and s.dbid = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+  and s.dbid = (select d.oid from pg_catalog.pg_database as d
+                where d.datname = coalesce(%(database)s::text, pg_catalog.current_database()))
 group by s.queryid
 
 -- name: newest
