@@ -18,7 +18,8 @@ def load_test(arguments: argparse.Namespace, installation: Installation) -> Answ
         WedsyncError: how it ended, if not well.
     """
     from wedsync_db.load.run import require_marked
-    from wedsync_db.load.scenario import MOST_CONNECTIONS, MOST_RUNS, find_scenario, read_scenario, with_options
+    from wedsync_db.load.safety import MOST_CONNECTIONS
+    from wedsync_db.load.scenario import MOST_RUNS, find_scenario, read_scenario, with_options
 
     environment = installation.environment(arguments.environment)
     path = find_scenario(arguments.scenario)

@@ -13,7 +13,8 @@ from tasks.each import all_ended
 from tasks.load import ScenarioName, run_load_test
 from tasks.names import EnvironmentName
 from wedsync_db.load.options import Options
-from wedsync_db.load.scenario import MOST_CONNECTIONS, MOST_RUNS
+from wedsync_db.load.safety import MOST_CONNECTIONS
+from wedsync_db.load.scenario import MOST_RUNS
 
 Connections = Annotated[int, Field(ge=1, le=MOST_CONNECTIONS)]
 Repeats = Annotated[int, Field(ge=1, le=MOST_RUNS)]

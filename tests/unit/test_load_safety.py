@@ -16,7 +16,7 @@ from wedsync_db.load.safety import (
     require_no_freeze,
     require_within,
 )
-from wedsync_db.load.scenario import read_scenario, shipped
+from wedsync_db.load.scenario import read_scenario, shipped, with_options
 from wedsync_db.load.schedule import Phase
 from wedsync_db.settings import Environment, GuardSettings
 
@@ -172,3 +172,16 @@ def test_the_two_run_in_turn_at_the_scenario_s_own_rate():
 def test_a_calibration_is_no_load_test_of_its_own():
     assert short_run(read_scenario(shipped()["users_5000"]), 2).phases == (Phase("calibration", 2, 1000, 1000),)
     assert short_run(read_scenario(shipped()["spike"]), 2).phases[0].rate == 1000, "the measured mean is 1,100"
+
+
+def test_a_scenario_says_its_limits(tmp_path):
+    text = shipped()["users_1000"].read_text().replace('"scripts/', f'"{shipped()["users_1000"].parent}/scripts/')
+    file = tmp_path / "own.toml"
+    file.write_text(f"{text}\n[safety]\nmost_connections = 30\n")
+    scenario = read_scenario(file)
+    assert scenario.safety == Safety(most_connections=30)
+    with pytest.raises(UsageError, match="own: 31 connections are more"):
+        with_options(scenario, pool=31)
+    file.write_text(f"{text}\n[safety]\nmost_rate = 199\n")
+    with pytest.raises(UsageError, match=r"own\.toml: 200 arrivals a second are more"):
+        read_scenario(file)

@@ -12,7 +12,7 @@ import psycopg
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.postgres.queries import query
 
-_WORDS_ONLY = frozenset({"name", "title", "description", "repeats", "criteria", "comparisons"})
+_WORDS_ONLY = frozenset({"name", "title", "description", "repeats", "criteria", "comparisons", "safety"})
 
 
 def fingerprint(connection: psycopg.Connection, scenario: Scenario, engine: str) -> str:

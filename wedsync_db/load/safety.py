@@ -20,7 +20,7 @@ from wedsync_db.settings import Environment
 from wedsync_db.toml_tables import read_table
 
 # beyond these nobody means it, whatever the scenario says
-_CONNECTIONS, _RATE, _SECONDS = 1000, 50_000, 24 * 3600
+MOST_CONNECTIONS, _MOST_RATE, _MOST_SECONDS = 1000, 50_000, 24 * 3600
 _MIB = 1 << 20
 _BASE_MB, _TENANT_MB = 500, 1  # twice what the shipped rows and their WAL take, and what the runs write besides
 
@@ -48,9 +48,9 @@ class Safety:
 
 
 _READERS: Mapping[str, values.Reader] = {
-    "most_connections": values.whole(1, _CONNECTIONS),
-    "most_rate": values.whole(1, _RATE),
-    "most_seconds": values.whole(1, _SECONDS),
+    "most_connections": values.whole(1, MOST_CONNECTIONS),
+    "most_rate": values.whole(1, _MOST_RATE),
+    "most_seconds": values.whole(1, _MOST_SECONDS),
     "stop_at_error_rate": values.number(),
     "stop_at_lag_seconds": values.number(),
     "stop_after_seconds": values.whole(1, 600),

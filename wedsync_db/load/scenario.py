@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from wedsync_db import setting_values as values
 from wedsync_db.errors import UsageError
 from wedsync_db.load.criteria import Criterion, read_criteria
+from wedsync_db.load.safety import MOST_CONNECTIONS, Safety, read_safety, require_within
 from wedsync_db.load.schedule import Phase
 from wedsync_db.load.scripts import Draw, Script, check_script
 from wedsync_db.toml_tables import known_keys, read_document, read_table, table_of
 
 SHIPPED = Path(__file__).with_name("scenarios")
-MOST_CONNECTIONS, MOST_CLIENTS, MOST_RUNS = 1000, 20_000, 10
+MOST_CLIENTS, MOST_RUNS = 20_000, 10
 _HIGHEST = 100_000  # users, arrivals a second: what nobody means
 _TOP: Mapping[str, values.Reader] = {
     "title": values.text,
@@ -86,6 +87,7 @@ class Scenario:
     connections: Literal["direct", "pgbouncer"] = "direct"
     clients: int | None = None
     connect: Literal["once", "each"] = "once"
+    safety: Safety = field(default_factory=Safety)
 
     @property
     def seconds(self) -> float:
@@ -126,7 +128,7 @@ def read_scenario(path: Path) -> Scenario:
         UsageError: one line with the file, the key and what is wrong with it.
     """
     document, where = read_document(path), path.name
-    parts = {"scripts", "phases", "thresholds"}
+    parts = {"scripts", "phases", "thresholds", "safety"}
     known_keys(document, _TOP.keys() | parts, where)
     top = read_table({key: value for key, value in document.items() if key not in parts}, _TOP, where)
     for key in ("title", "users", "tenants", "pool"):
@@ -154,6 +156,7 @@ def read_scenario(path: Path) -> Scenario:
         phases=phases,
         criteria=asked.criteria,
         comparisons=asked.comparisons,
+        safety=read_safety(document.get("safety", {}), f"{where}: safety"),
         **{"description": "", **top},
     )
     _check_connections(scenario, where)
@@ -186,6 +189,7 @@ def _check_connections(scenario: Scenario, where: str) -> None:
         raise UsageError(
             f"{where}: connect_ms is not measured", hint='connect = "each": an arrival has one of its own.'
         )
+    require_within(scenario.safety, scenario.pool, scenario.phases, where)
 
 
 def _scripts(path: Path, raw: object, prelude: str) -> Sequence[Script]:
