@@ -29,8 +29,9 @@ def ends(case, monkeypatch):
     def end(*runs):
         def load_test(_installation, environment, scenario, *, options, **_):
             shown = replace(SCENARIO, title=scenario.title, name=scenario.name, pool=options.pool or scenario.pool)
+            result = judged(shown, runs)
             return LoadTest(
-                environment.name, shown, "PostgreSQL 18.4", options.seed, AT, MIGRATIONS, runs, judged(shown, runs)
+                environment.name, shown, "PostgreSQL 18.4", options.seed, AT, MIGRATIONS, runs, result, "print"
             )
 
         monkeypatch.setattr("tasks.load.load_test", load_test)
@@ -62,6 +63,9 @@ def test_the_exit_code_says_the_verdict(case, ends, capsys, runs, code, verdict)
     with load_tests(case.installation, "case") as kept:
         assert kept.newest("users_1000") == LoadTrial("users_1000", verdict, frozenset(MIGRATIONS))
         assert kept.newest("spike") == LoadTrial("spike")
+        earlier = kept.earlier("print")
+        assert [one.to_bytes() for one in earlier.runs] == ([one.to_bytes() for one in runs] if code == 0 else [])
+        assert kept.earlier("another").runs == ()
 
 
 def test_what_goes_wrong_is_the_run_s_end(case, ends, monkeypatch, capsys):

@@ -9,8 +9,9 @@ import pytest
 
 from tests.support.case import ROLE, write_settings
 from tests.support.schema import let_become_api_roles
-from wedsync_db.errors import Refused, TargetHeld
+from wedsync_db.errors import Refused, TargetHeld, UsageError
 from wedsync_db.installation import CHECKOUT
+from wedsync_db.load.before import before
 from wedsync_db.load.leftover import beside, create, sweep
 from wedsync_db.load.options import Options
 from wedsync_db.load.run import load_test
@@ -18,6 +19,7 @@ from wedsync_db.load.scenario import SHIPPED, read_scenario
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.maintain.giving_way import watching
 from wedsync_db.maintain.run import look_after
+from wedsync_db.migrate.plan import plan_of
 from wedsync_db.postgres.locks import announce, target_lock
 from wedsync_db.postgres.session import session
 from wedsync_db.report.load import load_data, load_markdown, load_text
@@ -58,15 +60,15 @@ def scenario(tmp_path):
     return read_scenario(path)
 
 
-def loaded(case, scenario, *, before="", **ways):
+def loaded(case, scenario, *, older="", **ways):
     environment = case.installation.environment("case")
-    options = Options(before=before)
+    options = Options(before=older)
     return load_test(case.installation, environment, scenario, options=options, clock=lambda: datetime.now(UTC), **ways)
 
 
 def databases(cluster):
     with session(cluster.address(), "test") as admin:
-        rows = admin.execute("select datname from pg_database where datname like '%\\_load'")
+        rows = admin.execute("select datname from pg_database where datname like '%\\_load%' order by 1")
         return [name for (name,) in rows]
 
 
@@ -114,6 +116,30 @@ def test_a_night_drops_what_a_killed_one_left(load_case, cluster):
     assert ("done", f"database {load_case.address.dbname}_load") in {(one.outcome, one.what) for one in kept}
     assert databases(cluster) == []
     assert sweep(load_case.address) == []
+
+
+def test_it_runs_also_as_the_schema_was_before_a_migration(load_case, cluster, scenario, monkeypatch):
+    monkeypatch.setattr("wedsync_db.load.rounds.PAIRS", 1)
+    ids = sorted(path.name for path in (load_case.folder / "migrations").iterdir() if path.is_dir())
+    quick = replace(scenario, phases=tuple(replace(one, seconds=1) for one in scenario.phases))
+    seen, said = [], []
+    done = loaded(load_case, quick, older=ids[-1], tell=lambda _: seen.append(databases(cluster)), say=said.append)
+    name = f"{load_case.address.dbname}_load"
+    assert seen[0] == [name, f"{name}_before"]
+    assert databases(cluster) == []
+    assert (done.comparison.with_what, len(done.runs)) == (f"before {ids[-1]}", 1)
+    assert [len(one.theirs) for one in done.comparison.found] == [1, 1]
+    assert [line.split(":")[0] for line in said if line.startswith("pair")] == [
+        f"pair 1, before {ids[-1]}",
+        "pair 1, after",
+    ]
+
+
+def test_what_is_pending_is_compared_and_a_migration_that_is_not_there_is_said(load_case, scenario):
+    with pytest.raises(UsageError, match="there is no migration 9999_none"):
+        loaded(load_case, scenario, older="9999_none")
+    pending = plan_of(load_case.folder / "migrations", ()).pending
+    assert before(load_case.address, pending, "pending") == (), "nothing is applied: before all of them"
 
 
 def test_a_deployment_that_wants_the_target_gets_it(load_case, cluster, scenario):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from wedsync_db.errors import Refused, UsageError
+from wedsync_db.errors import Refused
 from wedsync_db.installation import Installation
+from wedsync_db.load.before import before
 from wedsync_db.load.beside import load_database
 from wedsync_db.load.engine import require_machine
 from wedsync_db.load.engine import run as run_once
@@ -20,18 +21,14 @@ from wedsync_db.load.summary import Summary, summary_of
 from wedsync_db.load.verdict import Comparison, Result
 from wedsync_db.load.worker import Progress
 from wedsync_db.maintain.giving_way import Watch, watching
-from wedsync_db.migrate.ledger import entries
 from wedsync_db.migrate.plan import plan_of, require_sound
-from wedsync_db.model import Migration
 from wedsync_db.postgres.locks import target_lock
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
-from wedsync_db.setting_values import suggestion
 from wedsync_db.settings import Environment
 
 _SEEDS_APART = 10  # a run draws from a few seeds that follow each other
 _MOST_OF_CONNECTIONS = 0.8
-PENDING = "pending"  # the migrations that the target has not yet
 
 Tell = Callable[[Progress], None]
 Baseline = Callable[[str], Earlier | None]
@@ -95,7 +92,7 @@ def load_test(
     require_sound(plan)
     with installation.target(environment.name, create=True) as target:
         server, print_of = _server(target, scenario)
-        older = _before(target, plan.pending, options.before)
+        older = before(target, plan.pending, options.before)
         wait = environment.guard.wait_for_holder_seconds
         with (
             target_lock(target, "load-test", wait_seconds=wait, say=say) as lock,
@@ -147,26 +144,6 @@ def _server(target: Address, scenario: Scenario) -> tuple[str, str]:
             hint=f"Raise max_connections to {round(pool / _MOST_OF_CONNECTIONS) + 10}, or test a smaller pool.",
         )
     return f"PostgreSQL {version}", print_of
-
-
-def _before(target: Address, migrations: Sequence[Migration], name: str) -> Sequence[Migration] | None:
-    """The migrations before the one of this name; None where nothing is to be compared.
-
-    Raises:
-        UsageError: there is none of that name, or nothing pending.
-    """
-    if not name:
-        return None
-    ids = [one.id for one in migrations]
-    if name == PENDING:
-        with session(target, "load-test") as connection:
-            applied = {one.id for one in entries(connection)}
-        name = next((one for one in ids if one not in applied), "")
-        if not name:
-            raise UsageError("nothing is pending: all migrations are applied", hint="Name one: --before ID.")
-    if name not in ids:
-        raise UsageError(f"there is no migration {name}{suggestion(name, ids)}", hint=f"There are {', '.join(ids)}.")
-    return migrations[: ids.index(name)]
 
 
 def _one(scenario: Scenario, address: Address, seed: int, watch: Watch, tell: Tell) -> Run:
