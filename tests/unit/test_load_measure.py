@@ -9,6 +9,7 @@ from tests.support.load_runs import CRITERIA, SCENARIO, at, summed
 from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.measure import doubts, value_of
 from wedsync_db.load.rounds import judged, run_line
+from wedsync_db.load.safety import Safety
 from wedsync_db.load.schedule import Phase
 from wedsync_db.load.stopping import KillSwitch
 from wedsync_db.load.verdict import Verdict
@@ -99,6 +100,19 @@ def test_ten_bad_seconds_pull_the_switch_and_a_good_one_between_lets_it_go():
     assert not switch.is_pulled(Progress(1000, 1000, 90, 1.0))
     worse = [Progress(1000 + 100 * n, 1000 + 100 * n, 90 + 10 * n, 1.0) for n in range(1, 11)]
     assert [switch.is_pulled(one) for one in worse] == [False] * 9 + [True]
+
+
+def test_the_switch_is_the_scenario_s():
+    switch = KillSwitch(safety=Safety(stop_at_error_rate=0.5, stop_after_seconds=2, stop_at_lag_seconds=3))
+    found = [switch.is_pulled(Progress(100 * n, 100 * n, 60 * n, 1.0)) for n in (1, 2)]
+    assert (found, switch.why) == ([False, True], "more than 50% errors for 2 seconds")
+
+
+def test_a_standby_that_stays_behind_ends_a_run():
+    switch = KillSwitch(safety=Safety(stop_after_seconds=2, stop_at_lag_seconds=3))
+    lags = [4.0, 3.0, 3.1, 3.1]
+    found = [switch.is_pulled(Progress(100 * n, 100 * n, 0, 1.0), lag) for n, lag in enumerate(lags, 1)]
+    assert (found, switch.why) == ([False, False, False, True], "a standby was more than 3 s behind for 2 seconds")
 
 
 def test_the_worst_seconds_in_a_row_count_where_a_window_is_asked_for():

@@ -5,7 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.load_runs import SCENARIO
+from tests.support.load_runs import CRITERIA, SCENARIO
+from wedsync_db.errors import UsageError
+from wedsync_db.load.criteria import Criterion
+from wedsync_db.load.engines import fitted
 from wedsync_db.load.pgbench_log import STATES, read_log
 from wedsync_db.load.pgbench_script import Step, script_text, steps_of, weights_of
 from wedsync_db.load.schedule import Phase
@@ -99,3 +102,20 @@ def test_what_is_due_after_a_step_that_ends_within_a_second_is_not_of_it():
 
 def test_a_step_in_which_nobody_comes_is_empty():
     assert len(read_log([], Step(0, 5.0, 0.0), 2, (1,), seed=1).due) == 0
+
+
+def test_what_pgbench_cannot_judge_is_said_and_not_passed():
+    leaks, aborting = Criterion("leaks", "count", "==", 0, text="leaks: count==0"), replace(CRITERIA[0], abort=True)
+    said = []
+    asked = fitted(replace(SCENARIO, criteria=(leaks, aborting)), "pgbench", said.append)
+    assert asked.criteria == (CRITERIA[0],)
+    assert said == [
+        "not judged, as pgbench looks at no rows: leaks: count==0",
+        "nothing ends a run early, as pgbench tells no percentile while it runs",
+    ]
+    assert fitted(SCENARIO, "threads", pytest.fail) is SCENARIO
+    with pytest.raises(UsageError, match="pgbench can judge nothing of s"):
+        fitted(replace(SCENARIO, criteria=(leaks,)), "pgbench")
+    for other in ({"connect": "each"}, {"connections": "pgbouncer", "clients": 10}):
+        with pytest.raises(UsageError, match="pgbench does not do s"):
+            fitted(replace(SCENARIO, **other), "pgbench")

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Engine = Literal["threads", "pgbench"]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to run a scenario; what is None is the scenario's own.
 
-    `before` is a migration: the scenario also runs as the schema is before it, in turn, and both are compared.
+    `before` is a migration: the scenario also runs as the schema is before it, in turn, and both are compared. `engine`
+    is who sends; with `calibrate` both engines do for a few seconds before, to see that they measure the same.
+    `confirm` is the environment's name, typed by who answers for it.
     """
 
     pool: int | None = None
     repeats: int | None = None
     seed: int = 1
     before: str = ""
+    engine: Engine = "threads"
+    calibrate: bool = False
+    confirm: str | None = None

@@ -5,31 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wedsync_db.load.criteria import Criterion
+from wedsync_db.load.safety import Safety
 from wedsync_db.load.worker import Progress
-
-_KILL_SHARE, _KILL_TURNS = 0.05, 10  # so many errors for so many seconds end a run
 
 
 class KillSwitch:
-    """Ends a run that does nothing but harm: more than 5 % errors for ten seconds.
+    """Ends a run that does nothing but harm: too many errors, or standbys that are left behind, for some seconds.
 
     To be asked once a second; `why` says what ended the run, once it has.
     """
 
-    def __init__(self, criteria: Sequence[Criterion] = ()) -> None:
+    def __init__(self, criteria: Sequence[Criterion] = (), safety: Safety | None = None) -> None:
         self.why = ""
+        self._safety = safety or Safety()
         self._before = Progress(0, 0, 0, None)
-        self._bad = self._seconds = 0
+        self._bad = self._behind = self._seconds = 0
         self._beyond = {one: 0 for one in criteria if one.abort}
 
-    def is_pulled(self, progress: Progress) -> bool:
-        """Whether to end the run; to be asked with each second's progress."""
+    def is_pulled(self, progress: Progress, lag: float = 0.0) -> bool:
+        """Whether to end the run; to be asked with each second's progress, and by how many seconds a standby lags."""
         self._seconds += 1
         before, self._before = self._before, progress
         answered, errors = progress.answered - before.answered, progress.errors - before.errors
-        self._bad = self._bad + 1 if errors > _KILL_SHARE * max(answered, 1) else 0
-        if self._bad >= _KILL_TURNS:
-            self.why = f"more than {_KILL_SHARE:.0%} errors for {_KILL_TURNS} seconds"
+        share, most_lag = self._safety.stop_at_error_rate, self._safety.stop_at_lag_seconds
+        turns = self._safety.stop_after_seconds
+        self._bad = self._bad + 1 if errors > share * max(answered, 1) else 0
+        self._behind = self._behind + 1 if lag > most_lag else 0
+        if self._bad >= turns:
+            self.why = f"more than {share:.0%} errors for {turns} seconds"
+        if self._behind >= turns:
+            self.why = f"a standby was more than {most_lag:g} s behind for {turns} seconds"
         nothing = progress.p95_ms is None and progress.due > before.due
         for one in self._beyond:
             self._look(one, nothing or (progress.p95_ms is not None and not one.holds(progress.p95_ms)))
