@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.support.majors import every_major
-from tests.support.pooler import needs_pgbouncer, poolers
+from tests.support.pooler import WATCHER, needs_pgbouncer, poolers
 from tests.support.processes import eventually
 from wedsync_db.errors import Unreachable
 from wedsync_db.load.observed import COUNTERS
@@ -144,10 +144,12 @@ def test_who_waits_in_a_pooler_is_seen_and_a_pooler_that_is_gone_is_unknown(addr
             clients[0].execute("select 1")  # and keeps the only connection
             for one in clients[1:]:
                 one.pgconn.send_query(b"select 1")
-            with sampling(pooler.address, through=address, console=pooler.console()) as sampler:
+            with sampling(pooler.address, through=address) as sampler:
+                sampler.ask(replace(pooler.address, user=WATCHER))
                 assert eventually(lambda: any(one.clients_waiting == 2 for one in sampler._pooled))
                 seen = sampler.observed()
-        with sampling(pooler.address, through=address, console=replace(pooler.console(), port=1)) as sampler:
+        with sampling(pooler.address, through=address) as sampler:
+            sampler.ask(replace(pooler.address, port=1))
             unseen = sampler.observed()
     assert seen.between(-1, 60).clients_waiting_max == 2
     assert (unseen.pooled, unseen.notes[-1]) == ((), "the pooler does not answer")

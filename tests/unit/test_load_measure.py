@@ -8,10 +8,12 @@ import pytest
 from tests.support.load_runs import CRITERIA, SCENARIO, at, summed
 from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.measure import doubts, value_of
+from wedsync_db.load.observed import COUNTERS, Counted, Observed, Second
 from wedsync_db.load.rounds import judged, run_line
 from wedsync_db.load.safety import Safety
 from wedsync_db.load.schedule import Phase
 from wedsync_db.load.stopping import KillSwitch
+from wedsync_db.load.summary import Summary
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.load.worker import Progress
 
@@ -143,3 +145,48 @@ def test_connecting_is_measured_where_it_is_done():
     asked = Criterion("connect_ms", "p", "<", 100, 95)
     assert value_of(asked, SCENARIO, summed()) is None
     assert value_of(asked, SCENARIO, summed(connect=np.full(200, 7_000))) == pytest.approx(7, rel=0.005)
+
+
+def observed(taken=10):
+    """A server that finds nothing while warming up, and nine of ten blocks afterwards."""
+    seconds = tuple(Second(float(n), 10, taken, {"CPU": 1.0}) for n in range(20))
+    blocks = [(max(0, n - 10) * 90, min(n, 10) * 10 + max(0, n - 10) * 10) for n in range(22)]
+    named = [{"blocks_hit": hit, "blocks_read": read} for hit, read in blocks]
+    counted = (tuple(float(one.get(name, 0)) for name in COUNTERS) for one in named)
+    return Observed(seconds, tuple(Counted(float(n), values) for n, values in enumerate(counted)))
+
+
+HIT = Criterion("cache_hit", "value", ">", 0.95)
+
+
+def test_the_cache_is_judged_by_the_phases_that_are_measured():
+    run = replace(summed(), observed=observed())
+    assert value_of(HIT, SCENARIO, run) == pytest.approx(0.9)
+    both = replace(SCENARIO, phases=tuple(replace(one, measured=True) for one in SCENARIO.phases))
+    assert value_of(HIT, both, run) == pytest.approx(0.9 * 1000 / 1100)
+    assert value_of(HIT, SCENARIO, summed()) is None, "nobody looked"
+    assert judged(replace(SCENARIO, criteria=(HIT,)), [summed()] * 2).verdict is Verdict.INVALID
+    assert judged(replace(SCENARIO, criteria=(HIT,)), [run] * 2).verdict is Verdict.FAIL
+
+
+def test_of_a_run_that_was_ended_the_cache_is_judged_as_far_as_it_came():
+    ended = replace(summed(seconds=15.0), observed=observed())
+    assert value_of(HIT, SCENARIO, ended) == pytest.approx(0.9)
+    before = replace(summed(seconds=8.0), observed=observed())
+    assert value_of(HIT, SCENARIO, before) is None
+    found = judged(replace(SCENARIO, criteria=(HIT,)), [before], ended="too many errors")
+    assert found.verdict is Verdict.FAIL, "what it did not come to does not excuse it"
+
+
+def test_what_the_sampler_lost_is_a_doubt():
+    assert doubts(CRITERIA, replace(summed(), observed=observed())) == ()
+    run = replace(summed(), observed=observed(taken=9))
+    assert doubts(CRITERIA, run) == ("the sampler lost 10% of what it was to see",)
+    assert judged(SCENARIO, [run, run]).verdict is Verdict.INVALID
+
+
+def test_what_was_observed_is_stored_with_the_run_and_added_up_once():
+    run = replace(summed(), observed=observed())
+    stored = Summary.from_bytes(run.to_bytes())
+    assert value_of(HIT, SCENARIO, stored) == value_of(HIT, SCENARIO, run)
+    assert Summary.sum([summed(), stored, summed()]).observed == stored.observed

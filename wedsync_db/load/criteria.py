@@ -27,6 +27,7 @@ AGGREGATES: Mapping[str, frozenset[str]] = {
     "pool_util": frozenset({"avg"}),
     "connect_ms": frozenset({"p", "avg"}),  # to get a connection, where each arrival has one of its own
     "slow_statements": frozenset({"count"}),  # took more than a second
+    "cache_hit": frozenset({"value"}),  # blocks that the server had in memory
     "recovery_s": frozenset({"value"}),  # after a phase, until the response is within its limit for good
 }
 _OF_SCRIPTS = frozenset({"response_ms", "service_ms", "queue_ms", "errors", "dropped"})

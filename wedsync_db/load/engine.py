@@ -64,6 +64,7 @@ def run(
     part: tuple[int, int] = (0, 1),
     start: Callable[[], float] = lambda: time.monotonic() + _LEAD_SECONDS,
     tell: Callable[[Progress], bool] = lambda _: True,
+    pooled: Callable[[Address], None] = lambda _: None,
 ) -> Measured:
     """One run of a scenario, from the first arrival to the last answer.
 
@@ -74,6 +75,7 @@ def run(
         part: Which of how many generators this is; each takes its own arrivals of the same schedule.
         start: Asked once all connections are there for the moment of the first arrival, on the monotonic clock.
         tell: Gets the sum of the progress about once a second; what says False ends the run.
+        pooled: Gets the address of the pooler in between, as soon as there is one.
 
     Raises:
         Refused: the machine has too few file handles, or no pgbouncer where the scenario wants one.
@@ -88,6 +90,7 @@ def run(
     with ExitStack() as stack:
         if scenario.connections == "pgbouncer":
             address = stack.enter_context(bouncer(address, scenario))
+            pooled(address)
         workers = [stack.enter_context(process()) for _ in range(processes)]
         for number, worker in enumerate(workers):
             worker.send(_work(scenario, address, whole, draws, mine[shard(number, processes)], (number, processes)))

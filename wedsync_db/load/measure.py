@@ -10,9 +10,9 @@ from wedsync_db.load.histogram import Histogram
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.summary import Cell, Summary
 
-_LAG_SHARE = 0.10  # of the tightest limit: how late the generator may itself be
-_LATE_WAKING_MS = 5.0
-_MOST_CPU = 0.70  # of a core: a thread that has to wait for the interpreter measures its own waiting
+LATE_SHARE = 0.10  # of the tightest limit: how late the generator may itself be
+LATE_WAKING_MS = 5.0
+MOST_CPU = 0.70  # of a core: a thread that has to wait for the interpreter measures its own waiting
 _SLOW_MS = 1000.0
 _STEADY_SECONDS = 5  # in a row, until it has recovered
 
@@ -32,10 +32,8 @@ _COUNTS: Mapping[str, Callable[[Cell], int]] = {
 
 def value_of(criterion: Criterion, scenario: Scenario, run: Summary) -> float | None:
     """What the criterion is about, in this run; None where nothing of it was measured."""
-    if criterion.metric == "leaks":
-        return float(run.leaks)
-    if criterion.metric == "recovery_s":
-        return recovery(criterion, scenario, run)
+    if criterion.metric in _OF_THE_RUN:
+        return _OF_THE_RUN[criterion.metric](criterion, scenario, run)
     cell = run.chosen(judged_phases(scenario, criterion.phase), criterion.script)
     if criterion.metric == "pool_util":
         return _utilisation(criterion, scenario, cell)
@@ -50,6 +48,17 @@ def value_of(criterion: Criterion, scenario: Scenario, run: Summary) -> float | 
 def judged_phases(scenario: Scenario, phase: str | None) -> tuple[str, ...]:
     """The phases that a criterion is about: the one it names, or all that are measured."""
     return tuple(one.name for one in scenario.phases if (one.name == phase if phase else one.measured))
+
+
+def spans(scenario: Scenario, phase: str | None, run: Summary) -> tuple[tuple[float, float], ...]:
+    """From when to when those phases were, in seconds from the first arrival; as far as the run came."""
+    found, begin, ended = [], 0.0, run.generator.seconds
+    for one in scenario.phases:
+        end = begin + one.seconds
+        if one.name in judged_phases(scenario, phase) and begin < ended:
+            found.append((begin, min(end, ended)))
+        begin = end
+    return tuple(found)
 
 
 def recovery(criterion: Criterion, scenario: Scenario, run: Summary) -> float | None:
@@ -70,23 +79,38 @@ def recovery(criterion: Criterion, scenario: Scenario, run: Summary) -> float | 
     return float(len(after)) if not criterion.holds(len(after)) else None
 
 
+def cache_hit(criterion: Criterion, scenario: Scenario, run: Summary) -> float | None:
+    """The share of blocks that the server had in memory; None where nobody looked, or not long enough."""
+    return run.observed.over(spans(scenario, criterion.phase, run)).cache_hit if run.observed else None
+
+
+_OF_THE_RUN: Mapping[str, Callable[[Criterion, Scenario, Summary], float | None]] = {
+    "leaks": lambda _, __, run: float(run.leaks),
+    "recovery_s": recovery,
+    "cache_hit": cache_hit,
+}
+
+
 def doubts(criteria: Sequence[Criterion], run: Summary) -> tuple[str, ...]:
-    """Why this run says nothing about the database: the generator was the slow one, or not all was sent."""
-    found, was = list(run.problems), run.generator
-    limits = [one.limit for one in criteria if one.metric in _TIMES and one.lower_is_better]
+    """Why this run says nothing about the database: the generator was slow, or not all was sent or seen."""
+    found, was = [*run.problems, *(run.observed.doubts() if run.observed else ())], run.generator
+    lowest = tightest(criteria)
     late, woken = was.late.percentile(99), was.woken.percentile(99)
-    if late is not None and limits and late > _LAG_SHARE * min(limits):
-        found.append(
-            f"the generator was {late:.1f} ms late (p99), over a tenth of the tightest limit, {min(limits):g} ms"
-        )
-    if woken is not None and woken > _LATE_WAKING_MS:
+    if late is not None and lowest is not None and late > LATE_SHARE * lowest:
+        found.append(f"the generator was {late:.1f} ms late (p99), over a tenth of the tightest limit, {lowest:g} ms")
+    if woken is not None and woken > LATE_WAKING_MS:
         found.append(f"the generator's processes were woken {woken:.1f} ms late (p99): the machine is too busy")
-    if was.cores > _MOST_CPU:
+    if was.cores > MOST_CPU:
         found.append(f"the generator used {was.cores:.0%} of its cores: it cannot send at this rate")
     arrivals = sum(cell.arrivals for cell in run.cells.values())
     if abs(arrivals - was.planned) > 4 * math.sqrt(was.planned):
         found.append(f"{arrivals} arrivals instead of {was.planned:.0f}")
     return tuple(found)
+
+
+def tightest(criteria: Sequence[Criterion]) -> float | None:
+    """The lowest limit for a time, in milliseconds; None where there is none."""
+    return min((one.limit for one in criteria if one.metric in _TIMES and one.lower_is_better), default=None)
 
 
 def _time(criterion: Criterion, scenario: Scenario, run: Summary, cell: Cell) -> float | None:

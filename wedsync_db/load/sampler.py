@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ import psycopg
 
 from wedsync_db.errors import Unreachable
 from wedsync_db.load.observed import COUNTERS, STEP_SECONDS, Counted, Observed, Pooled, Statement
+from wedsync_db.load.scripts import as_sent
 from wedsync_db.load.seen import (
     MOST_STATEMENTS,
     TEXTS,
@@ -44,15 +45,15 @@ _CHECKPOINTER_SINCE = 170_000
 class Sampler:
     """What was seen of a database so far; made by `sampling`."""
 
-    def __init__(self, connection: psycopg.Connection, name: str, console: Address | None, prelude: str) -> None:
+    def __init__(self, connection: psycopg.Connection, name: str, prelude: str) -> None:
         row = connection.execute(query("load_observed", "database"), {"name": name}).fetchone()
         if row is None:
             raise Unreachable(f"there is no database {name} to look at")
-        self._connection, self._name, self._oid, self._console = connection, name, int(row[0]), console
+        self._connection, self._name, self._oid = connection, name, int(row[0])
         new = connection.info.server_version >= _CHECKPOINTER_SINCE
         self._counters: LiteralString = "counters" if new else "counters_to_16"
         self._role = connection.info.user
-        self._texts = Texts(prelude)
+        self._texts = Texts(as_sent(prelude))
         self._samples: list[Sample] = []
         self._counted: list[Counted] = []
         self._pooled: list[Pooled] = []
@@ -61,11 +62,17 @@ class Sampler:
         self._before = read_statements(connection, datetime.now(UTC), name)
         self._ended = threading.Event()
         self._begun, self._until = time.monotonic(), 0.0
-        self._threads = [threading.Thread(target=self._look_on, daemon=True)]
-        if console:
-            self._threads.append(threading.Thread(target=self._ask_on, args=(console,), daemon=True))
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        self._start(self._look_on)
+
+    def _start(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def ask(self, pooler: Address) -> None:
+        """Look at this pooler, too, once a second; the address is the database as its clients have it."""
+        self._start(lambda: self._ask_on(pooler))
 
     def stop(self) -> None:
         """Look no more. A server that does not answer is not waited for; its session ends when it does."""
@@ -95,7 +102,7 @@ class Sampler:
         )
 
     def _silence(self) -> tuple[str, ...]:
-        return ("the pooler does not answer",) if self._console and not self._pooled else ()
+        return ("the pooler does not answer",) if len(self._threads) > 1 and not self._pooled else ()
 
     def _look_on(self) -> None:
         """Until the end, or until the session is: then the rest of the samples is missing."""
@@ -143,25 +150,22 @@ class Sampler:
         if row is not None and len(row) == len(COUNTERS) and None not in row:
             self._counted.append(Counted(time.monotonic(), tuple(row)))
 
-    def _ask_on(self, console: Address) -> None:
-        with asking(console) as ask:
+    def _ask_on(self, pooler: Address) -> None:
+        with asking(pooler) as ask:
             for _ in self._turns(1.0):
                 rows = ask("pools")
                 if rows is not None:
-                    self._pooled.append(pooled_of(rows, self._name, time.monotonic()))
+                    self._pooled.append(pooled_of(rows, pooler.dbname, time.monotonic()))
 
 
 @contextmanager
-def sampling(
-    address: Address, *, through: Address, console: Address | None = None, prelude: str = ""
-) -> Iterator[Sampler]:
+def sampling(address: Address, *, through: Address, prelude: str = "") -> Iterator[Sampler]:
     """Look at this database from now on, until the block ends or it is asked what was seen.
 
     Args:
         address: The database under load.
         through: Where to log in: another database of the same server.
-        console: The pooler's, where there is one in between.
-        prelude: What stands before each script, as it is sent.
+        prelude: What stands before each script.
 
     Raises:
         Unreachable: the server does not let us in.
@@ -174,7 +178,7 @@ def sampling(
         )
         stack.callback(connection.close)
         connection.prepare_threshold = 0  # planned once
-        sampler = Sampler(connection, address.dbname, console, prelude)
+        sampler = Sampler(connection, address.dbname, prelude)
         stack.pop_all()  # its thread closes it
         try:
             yield sampler

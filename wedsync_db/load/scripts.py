@@ -78,6 +78,11 @@ class Composer:
         return b"".join(text)
 
 
+def as_sent(text: str) -> str:
+    """A text as it would be sent, with some numbers for its parameters."""
+    return _NAME.sub("1", text)
+
+
 def check_script(script: Script, prelude: str) -> None:
     """Make sure that a script is one that a load test may run.
 
@@ -91,7 +96,7 @@ def check_script(script: Script, prelude: str) -> None:
             known = ", ".join(sorted({*script.draws, *_ALWAYS}))
             raise UsageError(f"{whole}: :{name} is not drawn", hint=f"Its parameters are {known}.")
     try:
-        statements = parse(_NAME.sub("1", f"{prelude}\n{script.text}")).statements
+        statements = parse(as_sent(f"{prelude}\n{script.text}")).statements
     except SyntaxProblem as error:
         raise UsageError(f"{whole}: {error.message}", hint=error.excerpt or "") from None
     for one in statements:

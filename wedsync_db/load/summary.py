@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from wedsync_db.load.engine import Measured
 from wedsync_db.load.histogram import Histogram
+from wedsync_db.load.observed import Observed
 from wedsync_db.load.schedule import phase_of
 from wedsync_db.load.sharing import pool_time
 from wedsync_db.load.worker import ANSWERED, DROPPED
@@ -107,6 +108,7 @@ class Summary:
     generator: Generator
     began: float
     problems: tuple[str, ...] = ()
+    observed: Observed | None = None  # what the server did; None where nobody looked
 
     @classmethod
     def sum(cls, parts: Sequence[Summary]) -> Summary:
@@ -120,6 +122,7 @@ class Summary:
             Generator.sum([one.generator for one in parts]),
             min(one.began for one in parts),
             tuple(dict.fromkeys(problem for one in parts for problem in one.problems)),
+            next((one.observed for one in parts if one.observed), None),  # there is one server, and one who looks
         )
 
     def chosen(self, phases: Sequence[str], script: str | None = None) -> Cell:
@@ -137,6 +140,7 @@ class Summary:
             "generator": _plain(self.generator),
             "began": self.began,
             "problems": self.problems,
+            "observed": self.observed.to_json() if self.observed else None,
         }
         return zlib.compress(json.dumps(plain).encode())
 
@@ -151,6 +155,7 @@ class Summary:
             Generator(**_read(plain["generator"])),
             plain["began"],
             tuple(plain["problems"]),
+            Observed.from_json(plain["observed"]) if plain.get("observed") else None,
         )
 
 

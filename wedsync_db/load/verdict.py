@@ -104,8 +104,8 @@ def judge(
     verdicts = [one.verdict for one in judged]
     if comparison and comparison.decides:
         verdicts.append(comparison.verdict)
-    if ended:
-        verdicts.append(Verdict.FAIL)
+    if ended:  # and what it did not come to does not excuse it
+        verdicts = [Verdict.FAIL, *(one for one in verdicts if one is not Verdict.INVALID)]
     worst = max(verdicts, key=list(Verdict).index, default=Verdict.INVALID)
     return Result(Verdict.INVALID if doubts else worst, judged, tuple(doubts), comparison, tuple(ended))
 
