@@ -108,7 +108,7 @@ def collect(processes: Sequence[Process], tell: Callable[[Progress], bool]) -> l
             taken[number] = answer
         else:
             newest[number] = answer
-            if number == 0 and not tell(_sum(list(newest.values()))):
+            if number == 0 and not tell(added_up(list(newest.values()))):
                 for one in processes:
                     one.stop()
     return [taken[number] for number in range(len(processes))]
@@ -124,7 +124,8 @@ def _listen(number: int, one: Process, put: Callable[[tuple[int, Progress | Take
         put((number, answer))
 
 
-def _sum(parts: Sequence[Progress]) -> Progress:
+def added_up(parts: Sequence[Progress]) -> Progress:
+    """What several generators did; of their p95 the worst."""
     known = [one.p95_ms for one in parts if one.p95_ms is not None]
     return Progress(
         sum(one.due for one in parts),
