@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wedsync_db.load.bouncer import bouncer, find_pgbouncer
-from wedsync_db.load.handles import require_handles
+from wedsync_db.load.handles import require_handles, require_ports
 from wedsync_db.load.processes import await_ready, collect, process, processes_of
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import Schedule, schedule, shard
@@ -78,7 +78,7 @@ def run(
         pooled: Gets the address of the pooler in between, as soon as there is one.
 
     Raises:
-        Refused: the machine has too few file handles, or no pgbouncer where the scenario wants one.
+        Refused: the machine has too few file handles or ports, or no pgbouncer where the scenario wants one.
         Unreachable: the connections are not to be had.
         Inconclusive: a process of the generator was lost.
     """
@@ -86,6 +86,7 @@ def run(
     mine = np.arange(len(whole))[shard(*part)]
     draws = _draws(scenario, len(whole), seed)
     require_machine(scenario)
+    require_ports(scenario, address)
     processes = processes_of(scenario)
     with ExitStack() as stack:
         if scenario.connections == "pgbouncer":

@@ -1,14 +1,24 @@
-"""File handles: each connection takes one, and a process without any more lets its clients wait, with no error."""
+"""What a machine has a limited number of: file handles, one for each connection, and ports to connect from.
+
+Without handles a process lets its clients wait, with no error; without ports connecting fails, and it would look as if
+the server had refused.
+"""
 
 from __future__ import annotations
 
 import math
 import resource
+from collections.abc import Callable
+from pathlib import Path
 
 from wedsync_db.errors import Refused
 from wedsync_db.load.scenario import Scenario
+from wedsync_db.postgres.session import Address
 
 SPARE = 200  # files, libraries, pipes, and connections that are closing
+_PORT_SECONDS = 60  # after a connection was closed its port is not used again for so long
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+_ALWAYS_REUSED, _REUSED_HERE = "1", "2"
 
 
 def raise_handles() -> None:
@@ -32,4 +42,31 @@ def require_handles(scenario: Scenario, processes: int) -> None:
         raise Refused(
             f"{scenario.held:,} connections need {need:,} file handles in {what}, {hard:,} are allowed",
             hint=f"ulimit -Hn {need} as root, LimitNOFILE={need} in a systemd unit, or fewer clients.",
+        )
+
+
+def _kernel(name: str) -> str:
+    return Path("/proc/sys/net/ipv4", name).read_text(encoding="ascii")
+
+
+def require_ports(scenario: Scenario, address: Address, read: Callable[[str], str] = _kernel) -> None:
+    """Make sure that a connection for each arrival finds a port to come from, where it comes by network.
+
+    Raises:
+        Refused: there are too few for the minute in which those of closed connections are kept.
+    """
+    if scenario.connect == "once" or scenario.connections == "pgbouncer" or address.host.startswith(("/", "@")):
+        return
+    try:
+        first, last = map(int, read("ip_local_port_range").split())
+        reused = read("tcp_tw_reuse").strip()
+    except (OSError, ValueError):
+        return  # not Linux
+    rate = max(max(phase.rate, phase.rate_at_end) for phase in scenario.phases)
+    need = min(rate * _PORT_SECONDS, math.fsum(phase.arrivals for phase in scenario.phases))
+    kept = reused != _ALWAYS_REUSED and not (reused == _REUSED_HERE and address.host in _HERE)
+    if kept and need > last - first:
+        raise Refused(
+            f"{rate:,.0f} connections a second need {need:,.0f} ports, of which there are {last - first:,}",
+            hint='sysctl -w net.ipv4.tcp_tw_reuse=1, or connections = "pgbouncer", which is reached by a socket.',
         )
