@@ -15,6 +15,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ import numpy as np
 
 from wedsync_db.load.criteria import read_criteria
 from wedsync_db.load.engine import Measured, run
+from wedsync_db.load.sampler import sampling
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import Phase, schedule
 from wedsync_db.load.scripts import Draw, Script
@@ -32,6 +34,7 @@ from wedsync_db.postgres.session import Address, session
 
 RATES = (500, 1000, 2000, 3000, 6000)
 SECONDS, POOL, ROUNDS = 5, 20, 3
+SAMPLED, SAMPLED_SECONDS = 100, 10
 STALL_RATE, STALL_SECONDS, STALL_RUN = 500, 2.0, 10
 _ROWS, _USERS = 100_000, 5000
 _SIGN_IN = "select set_config('app.user', :user::text, true)"
@@ -58,6 +61,7 @@ def measure() -> str:
         rates = {f"{rate:,}": _rate(rate, address, Path(folder)) for rate in RATES}
         rates["1,000, pgbench in one message, too"] = _rate(1000, address, Path(folder), _ONE_MESSAGE)
         stalled = _stalled(address, Path(folder))
+        sampler = _sampler(address)
     memory = _memory()
     lines = [
         "## Load generator",
@@ -77,6 +81,9 @@ def measure() -> str:
         *(f"| {name} | {value:,.1f} |" for name, value in stalled.items()),
         "",
         f"Memory: {memory:.3f} KiB for each of {_USERS:,} users of a minute at {_USERS // 5:,} a second (budget 1).",
+        "",
+        f"The sampler, ten looks a second at {SAMPLED} sessions at work and one at the counters: {sampler:.2f} ms of",
+        f"the server's CPU for each look, {sampler:.2f} % of a core.",
     ]
     return "\n".join(lines)
 
@@ -192,6 +199,32 @@ def _lock(address: Address) -> Iterator[None]:
     thread.start()
     yield
     thread.join()
+
+
+def _sampler(address: Address) -> float:
+    """Milliseconds of CPU that the sampler's backend took for each look, by what the kernel counts of its time."""
+    backend = "select pid from pg_stat_activity where application_name = 'wedsync-db/load-sampler'"
+    busy = ThreadPoolExecutor(SAMPLED)
+    with session(address, "bench") as connection, sampling(address, through=address.with_database("template1")) as seen:
+        ended = time.monotonic() + SAMPLED_SECONDS + 3
+        for _ in range(SAMPLED):
+            busy.submit(_work_until, address, ended)
+        time.sleep(2)
+        schedule = Path(f"/proc/{connection.execute(backend).fetchall()[0][0]}/schedstat")
+        before, begun = int(schedule.read_text().split()[0]), time.time()
+        time.sleep(SAMPLED_SECONDS)
+        after = int(schedule.read_text().split()[0])
+        found = seen.observed(begun)
+        busy.shutdown()
+    assert not found.doubts()
+    assert sum(found.between(0, SAMPLED_SECONDS).waits.values()) > 0.9 * SAMPLED
+    return (after - before) / 1e6 / (SAMPLED_SECONDS * 10)
+
+
+def _work_until(address: Address, ended: float) -> None:
+    with session(address, "load") as connection:
+        while time.monotonic() < ended:
+            connection.execute("select pg_sleep(0.5)")
 
 
 def _memory() -> float:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 
 from wedsync_db.errors import Unreachable
+from wedsync_db.load.engine import Measured
 from wedsync_db.load.observed import COUNTERS, STEP_SECONDS, Counted, Observed, Pooled, Statement
+from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.scripts import as_sent
 from wedsync_db.load.seen import (
     MOST_STATEMENTS,
@@ -31,6 +33,7 @@ from wedsync_db.load.seen import (
     statements_of,
     wait_of,
 )
+from wedsync_db.load.summary import Summary, summary_of
 from wedsync_db.monitor.console import asking
 from wedsync_db.monitor.statements import growth, read_statements, texts
 from wedsync_db.postgres.queries import query
@@ -156,6 +159,21 @@ class Sampler:
                 rows = ask("pools")
                 if rows is not None:
                     self._pooled.append(pooled_of(rows, pooler.dbname, time.monotonic()))
+
+
+def observing(
+    once: Callable[..., Measured], scenario: Scenario, address: Address, *, through: Address
+) -> Callable[..., Summary]:
+    """What makes one run, and looks at the server meanwhile; see `sampling`. It takes what the run takes by name."""
+
+    def run(**ways: Any) -> Summary:
+        with sampling(address, through=through, prelude=scenario.prelude) as sampler:
+            if scenario.connections == "pgbouncer":
+                ways["pooled"] = sampler.ask
+            found = summary_of(once(**ways))
+            return replace(found, observed=sampler.observed(found.began))
+
+    return run
 
 
 @contextmanager
