@@ -1,4 +1,4 @@
-"""`up`: the Prefect server, a work pool, the deployments of prefect.yaml and a worker, until Ctrl-C.
+"""`up`: the Prefect server, work pools, the deployments of prefect.yaml and a worker, until Ctrl-C.
 
 Prefect is only started here, as programs of its own; this process never imports it.
 """
@@ -19,11 +19,13 @@ from pathlib import Path
 
 from wedsync_db.cli import automations, served_runs
 from wedsync_db.cli.answer import Answer
+from wedsync_db.cli.prefect_api import ask, is_missing
 from wedsync_db.cli.terminal import say
 from wedsync_db.errors import Refused, WedsyncError
 from wedsync_db.filelock import lock_file, try_alone
 from wedsync_db.home import Home
 from wedsync_db.installation import Installation
+from wedsync_db.load.options import LOAD_POOL
 from wedsync_db.postgres.cluster import embedded, embedded_exists
 from wedsync_db.redact import redact
 
@@ -99,11 +101,22 @@ def _the_only_one(home: Home, address: str) -> Iterator[int]:
 
 
 def _register(environ: Mapping[str, str], checkout: Path) -> None:
-    """Make the work pool, if there is none, and make or renew the deployments."""
-    say("registering the work pool and the deployments …")
-    if _run(("work-pool", "inspect", POOL), environ, checkout).returncode:
-        _must(("work-pool", "create", POOL, "--type", "process"), environ, checkout)
+    """Make the work pools, where there are none, and make or renew the deployments."""
+    say("registering the work pools and the deployments …")
+    for pool in (POOL, LOAD_POOL):
+        if not _has_pool(environ, pool):
+            _must(("work-pool", "create", pool, "--type", "process"), environ, checkout)
     _must(("--no-prompt", "deploy", "--all"), environ, checkout)
+
+
+def _has_pool(environ: Mapping[str, str], pool: str) -> bool:
+    try:
+        ask(f"{environ['PREFECT_API_URL']}/work_pools/{pool}")
+    except OSError as error:
+        if not is_missing(error):
+            raise WedsyncError(f"the Prefect server does not say whether there is a work pool {pool}") from None
+        return False
+    return True
 
 
 def _automate(api: str, installation: Installation) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Engine = Literal["threads", "pgbench"]
+MOST_SHARDS = 64
+LOAD_POOL = "wedsync-db-load"  # Prefect's work pool of the machines that send
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +16,8 @@ class Options:
 
     `before` is a migration: the scenario also runs as the schema is before it, in turn, and both are compared. `engine`
     is who sends; with `calibrate` both engines do for a few seconds before, to see that they measure the same.
-    `confirm` is the environment's name, typed by who answers for it.
+    `confirm` is the environment's name, typed by who answers for it. With more than one of `shards` as many machines
+    send.
     """
 
     pool: int | None = None
@@ -24,3 +27,4 @@ class Options:
     engine: Engine = "threads"
     calibrate: bool = False
     confirm: str | None = None
+    shards: int = 1

@@ -13,11 +13,10 @@ import numpy as np
 
 from wedsync_db.errors import UsageError
 from wedsync_db.load.measure import doubts
+from wedsync_db.load.options import MOST_SHARDS
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import schedule
 from wedsync_db.load.summary import Summary
-
-MOST_SHARDS = 64
 
 
 @dataclass(frozen=True, slots=True)

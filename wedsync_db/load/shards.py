@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from wedsync_db.errors import Inconclusive
 from wedsync_db.load.board import Board, Seat, board
+from wedsync_db.load.options import LOAD_POOL
 from wedsync_db.load.processes import added_up
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.shard_plan import together
@@ -16,7 +17,6 @@ from wedsync_db.load.summary import Summary
 from wedsync_db.load.worker import Progress
 from wedsync_db.postgres.session import Address
 
-LOAD_POOL = "wedsync-db-load"
 READY_SECONDS = 180.0  # a worker looks for runs every ten seconds, and a busy machine starts them slowly
 _LEAD_SECONDS = 1.5  # from when all are ready: each has to hear of it, over the network
 _POLL_SECONDS, _TELL_SECONDS = 0.25, 1.0
