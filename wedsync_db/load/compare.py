@@ -26,14 +26,14 @@ USUAL = (
 
 def against_pairs(scenario: Scenario, after: Sequence[Summary], before: Sequence[Summary], what: str) -> Comparison:
     """Runs that were made in turn with others, a pair after the other."""
-    found = [_pairs(one, *_values(scenario, one, after, before)) for one in scenario.comparisons or USUAL]
+    found = [compared_pairs(one, *_values(scenario, one, after, before)) for one in scenario.comparisons or USUAL]
     return Comparison(what, tuple(found))
 
 
 def against_earlier(scenario: Scenario, runs: Sequence[Summary], earlier: Sequence[Summary], what: str) -> Comparison:
     """Runs against those of earlier tests of the same, on the same machine and settings."""
     asked = scenario.comparisons or USUAL
-    found = [_earlier(one, *_values(scenario, one, runs, earlier)) for one in asked]
+    found = [compared_runs(one, *_values(scenario, one, runs, earlier)) for one in asked]
     return Comparison(what, tuple(found), decides=bool(scenario.comparisons))
 
 
@@ -52,14 +52,16 @@ def _values(
     ]
 
 
-def _pairs(asked: Criterion, own: tuple[float, ...], theirs: tuple[float, ...]) -> Compared:
+def compared_pairs(asked: Criterion, own: tuple[float, ...], theirs: tuple[float, ...]) -> Compared:
+    """One percentile of runs in milliseconds against that of their partners, made in turn with them."""
     if len(own) != len(theirs) or len(own) < PAIRS:
         few = f"it takes {PAIRS} pairs of runs, and there are {min(len(own), len(theirs))}"
         return _unknown(asked, own, theirs, few)
     return _judged(asked, own, theirs, *slower_pairs(theirs, own), detectable_pairs(theirs, own))
 
 
-def _earlier(asked: Criterion, own: tuple[float, ...], theirs: tuple[float, ...]) -> Compared:
+def compared_runs(asked: Criterion, own: tuple[float, ...], theirs: tuple[float, ...]) -> Compared:
+    """One percentile of runs in milliseconds against that of others, made at another time."""
     if min(len(own), len(theirs)) < _LEAST_RUNS:
         few = f"{len(own)} runs against {len(theirs)} earlier ones: it takes {_LEAST_RUNS} of each"
         return _unknown(asked, own, theirs, few)
