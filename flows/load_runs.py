@@ -17,8 +17,9 @@ def load_test(arguments: argparse.Namespace, installation: Installation) -> Answ
         UsageError: the scenario or an option is no good.
         WedsyncError: how it ended, if not well.
     """
+    from wedsync_db.load.engines import fitted
     from wedsync_db.load.run import require_marked
-    from wedsync_db.load.safety import MOST_CONNECTIONS
+    from wedsync_db.load.safety import MOST_CONNECTIONS, require_confirmed
     from wedsync_db.load.scenario import MOST_RUNS, find_scenario, read_scenario, with_options
 
     environment = installation.environment(arguments.environment)
@@ -26,12 +27,14 @@ def load_test(arguments: argparse.Namespace, installation: Installation) -> Answ
     scenario = read_scenario(path)
     _within("--pool", arguments.pool, MOST_CONNECTIONS)
     _within("--repeats", arguments.repeats, MOST_RUNS)
-    with_options(scenario, pool=arguments.pool)
+    fitted(with_options(scenario, pool=arguments.pool), arguments.engine)
     require_marked(environment)
+    require_confirmed(environment, arguments.confirm)
     prepare(installation)
     from flows.load_test import load_test as flow
 
-    given = (environment.name, str(path), arguments.pool, arguments.repeats, arguments.seed, arguments.before)
+    how = (arguments.pool, arguments.repeats, arguments.seed, arguments.before)
+    given = (environment.name, str(path), *how, arguments.engine, arguments.calibrate, arguments.confirm)
     # a file of somebody's own is none of the names that the form offers
     return run(lambda: flow.with_options(validate_parameters=False)(*given, return_state=True))
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from tasks.each import all_ended
 from tasks.load import ScenarioName, run_load_test
 from tasks.names import EnvironmentName
-from wedsync_db.load.options import Options
+from wedsync_db.load.options import Engine, Options
 from wedsync_db.load.safety import MOST_CONNECTIONS
 from wedsync_db.load.scenario import MOST_RUNS
 
@@ -32,6 +32,9 @@ def load_test(
     repeats: Repeats | None = None,
     seed: int = 1,
     before: str = "",
+    engine: Engine = "threads",
+    calibrate: bool = False,
+    confirm: str | None = None,
 ) -> State[object]:
     """Run a scenario in a database of its own beside the target, as often as a verdict needs, and judge it.
 
@@ -47,6 +50,9 @@ def load_test(
         seed: Everything that is drawn comes from it: the same seed, the same load.
         before: A migration: run also as the schema was before it, in turn, eight times each, and compare; `pending`
             stands for the first one that the target has not yet.
+        engine: Who sends: threads of our own, or pgbench, which looks at no rows and so counts for no promotion.
+        calibrate: Let both engines run for ten seconds before: where they do not agree, the test is INVALID.
+        confirm: The environment's name, where deployments to it have to be approved.
     """
-    options = Options(pool, repeats, seed, before)
+    options = Options(pool, repeats, seed, before, engine, calibrate, confirm)
     return all_ended([run_load_test(environment, scenario, options)])

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from flows.__main__ import main
+from tasks import load as load_tasks
 from tests.support.case import write_settings
 from tests.support.load_runs import SCENARIO, measured, summed
 from wedsync_db.errors import Refused
@@ -68,6 +69,28 @@ def test_the_exit_code_says_the_verdict(case, ends, capsys, runs, code, verdict)
         assert kept.earlier("another").runs == ()
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "code", "times"),
+    [
+        ({"cpu_seconds": 40.0}, {}, 0, 2),
+        ({"cpu_seconds": 40.0}, {"cpu_seconds": 40.0}, 5, 2),
+        ({"service": measured().service * 8}, {}, 1, 1),
+    ],
+)
+def test_only_what_was_no_measurement_is_done_again(case, ends, monkeypatch, first, second, code, times):
+    made = []
+    for changes in (second, first):
+        ends(summed(**changes), summed(**changes))
+        made.append(load_tasks.load_test)
+
+    def load_test(*given, **more):
+        return made.pop()(*given, **more)
+
+    monkeypatch.setattr("tasks.load.load_test", load_test)
+    assert main(["load-test", "case", "users_1000"]) == code
+    assert len(made) == 2 - times
+
+
 def test_what_goes_wrong_is_the_run_s_end(case, ends, monkeypatch, capsys):
     ends()
 
@@ -86,6 +109,9 @@ def test_what_goes_wrong_is_the_run_s_end(case, ends, monkeypatch, capsys):
         (["case", "spike", "--pool", "0"], 2, "--pool is 1 to 1000"),
         (["case", "spike", "--repeats", "11"], 2, "--repeats is 1 to 10"),
         (["nowhere", "spike"], 2, "there is no environment nowhere"),
+        (["case", "spike", "--confirm", "other"], 2, "--confirm names another environment than case"),
+        (["case", "connect_storm", "--engine", "pgbench"], 2, "pgbench does not do connect_storm"),
+        (["case", "spike", "--pool", "201"], 2, "201 connections are more than [safety] allows, 200"),
     ],
 )
 def test_a_wrong_command_is_told_before_prefect_starts(case, ends, capsys, arguments, code, said):
@@ -97,6 +123,15 @@ def test_a_wrong_command_is_told_before_prefect_starts(case, ends, capsys, argum
 def test_an_environment_not_for_load_tests_is_refused(case, capsys):
     assert main(["load-test", "case", "spike"]) == 3
     assert "load_test = true" in capsys.readouterr().err
+
+
+def test_where_deployments_are_approved_its_name_is_typed_each_time(case, ends, capsys):
+    ends(slow(10), slow(11))
+    settings = case.folder / "environments.toml"
+    settings.write_text(settings.read_text().replace("load_test = true", "load_test = true\napproval = true"))
+    assert main(["load-test", "case", "users_1000"]) == 3
+    assert "--confirm case" in capsys.readouterr().err
+    assert main(["load-test", "case", "users_1000", "--confirm", "case"]) == 0
 
 
 def test_the_form_offers_the_scenarios_by_name():

@@ -15,6 +15,7 @@ from wedsync_db.load.before import before
 from wedsync_db.load.leftover import beside, create, sweep
 from wedsync_db.load.options import Options
 from wedsync_db.load.run import load_test
+from wedsync_db.load.safety import Safety
 from wedsync_db.load.scenario import SHIPPED, read_scenario
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.maintain.giving_way import watching
@@ -185,7 +186,7 @@ def test_a_busy_target_is_left_alone(load_case, scenario):
 
 def test_a_pool_that_the_server_has_no_room_for_is_refused(load_case, cluster, scenario):
     with pytest.raises(Refused, match=r"a pool of 900 takes more than 80% of the \d+ connections there are"):
-        loaded(load_case, replace(scenario, pool=900))
+        loaded(load_case, replace(scenario, pool=900, safety=Safety(most_connections=1000)))
     assert databases(cluster) == []
 
 

@@ -16,6 +16,7 @@ from wedsync_db.guard.freeze import first_freeze
 from wedsync_db.guard.window import at
 from wedsync_db.load.schedule import Phase
 from wedsync_db.postgres.disk import data_room
+from wedsync_db.postgres.queries import query
 from wedsync_db.settings import Environment
 from wedsync_db.toml_tables import read_table
 
@@ -78,19 +79,14 @@ def require_within(safety: Safety, pool: int, phases: Sequence[Phase], where: st
     """
     rate = max(max(phase.rate, phase.rate_at_end) for phase in phases)
     seconds = math.fsum(phase.seconds for phase in phases)
-    for name, found, limit in (
-        ("most_connections", pool, safety.most_connections),
-        ("most_rate", rate, safety.most_rate),
-        ("most_seconds", seconds, safety.most_seconds),
+    for name, what, found, limit in (
+        ("most_connections", "connections", pool, safety.most_connections),
+        ("most_rate", "arrivals a second", rate, safety.most_rate),
+        ("most_seconds", "seconds a run", seconds, safety.most_seconds),
     ):
         if found > limit:
-            what = {
-                "most_connections": "connections",
-                "most_rate": "arrivals a second",
-                "most_seconds": "seconds a run",
-            }
             raise UsageError(
-                f"{where}: {found:,.0f} {what[name]} are more than [safety] allows, {limit:,}",
+                f"{where}: {found:,.0f} {what} are more than [safety] allows, {limit:,}",
                 hint=f"Ask for less, or, where its server may be loaded so: {name} = {math.ceil(found)} in [safety].",
             )
 
@@ -153,3 +149,9 @@ def require_disk(connection: psycopg.Connection, needed_mb: int, say: Callable[[
             f"the server has {room.free // _MIB:,} MB free, the load test's rows need {needed_mb:,}",
             hint="Make room, or take fewer tenants; disk_mb in [safety] says what it takes where that is known better.",
         )
+
+
+def standby_lag(connection: psycopg.Connection) -> float:
+    """By how many seconds the furthest standby is behind; 0 where there is none, or this role is not told."""
+    row = connection.execute(query("load_safety", "lag"), {}).fetchone()
+    return row[0] if row and row[0] is not None else 0.0
