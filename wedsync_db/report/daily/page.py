@@ -24,22 +24,9 @@ from wedsync_db.report.daily.summary import summary
 from wedsync_db.report.daily.top import Now, Summary
 from wedsync_db.report.daily.words import figure
 from wedsync_db.report.html import templates
+from wedsync_db.report.legend import Key, swatch
 
 _MOST_FINDINGS = 50
-_MARKERS = {
-    "o": '<circle cx="13" cy="6" r="4.5" fill="{c}"/>',
-    "s": '<rect x="9" y="2" width="8" height="8" fill="{c}"/>',
-    "D": '<path d="M13 1 18 6 13 11 8 6z" fill="{c}"/>',
-    "x": '<path d="M9 2 17 10M17 2 9 10" stroke="{c}" stroke-width="2"/>',
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A line of the legend."""
-
-    label: str
-    swatch: Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +94,11 @@ def _keys(picture: Picture) -> list[Key]:
     if picture.is_empty:
         return []
     if isinstance(picture, Ranking):
-        return [Key(picture.limit_label, _swatch(Layer("", "warn", (), look="2 2")))] if picture.limit_label else []
-    keys = [Key(layer.label, _swatch(layer)) for layer in picture.layers]
+        return [Key(picture.limit_label, swatch("line", "warn", "2 2"))] if picture.limit_label else []
+    keys = [Key(layer.label, swatch(layer.kind, layer.colour, layer.look)) for layer in picture.layers]
     if picture.band:
-        keys.append(Key("forecast, and where it lies with 90 %", _swatch(Layer("", "c1", (), "area"))))
+        keys.append(Key("forecast, and where it lies with 90 %", swatch("area", "c1")))
     return keys if len(keys) > 1 or picture.band else []
-
-
-def _swatch(layer: Layer) -> Markup:
-    colour = f"var(--{layer.colour})"
-    if layer.kind == "points":
-        inside = _MARKERS[layer.look].format(c=colour)
-    elif layer.kind == "line":
-        dashes = f' stroke-dasharray="{layer.look}"' if layer.look else ""
-        inside = f'<path d="M1 6H25" stroke="{colour}" stroke-width="2.5"{dashes}/>'
-    else:
-        inside = f'<rect x="1" y="1" width="24" height="10" fill="{colour}" opacity=".6"/>'
-    return Markup(f'<svg viewBox="0 0 26 12" aria-hidden="true">{inside}</svg>')  # noqa: S704 nothing in it is from outside
 
 
 def figures(picture: Picture) -> tuple[tuple[str, ...], ...]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from wedsync_db.load.run import LoadTest
-from wedsync_db.load.statistics import detectable, spread_of
-from wedsync_db.load.verdict import Judged, Verdict
-from wedsync_db.report.html import write_page
+from wedsync_db.load.verdict import Compared, Judged, Verdict
+from wedsync_db.report.load.data import found_from
+from wedsync_db.report.load.setup import repro, setup_line
+from wedsync_db.report.load.told import advice, headline, reasons
+from wedsync_db.report.load.words import found, limit, subject
+from wedsync_db.report.markdown import table, untagged
 
 _MEANS = {
     Verdict.PASS: "it holds what is asked of it",
@@ -26,91 +25,64 @@ def load_line(test: LoadTest) -> str:
     return f"{test.environment}, {test.scenario.title}: {test.result.verdict} ({_MEANS[test.result.verdict]})"
 
 
-def load_markdown(test: LoadTest) -> str:
-    """For the run's page."""
-    rows = [f"| {one.verdict} | `{one.criterion.text}` | {_value(one)} | {one.why} |" for one in test.result.judged]
-    doubts = [f"- {doubt}" for doubt in test.result.doubts]
-    return "\n".join(
-        [
-            f"# {load_line(test)}",
-            "",
-            _setup(test),
-            "",
-            "| | condition | value | |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-            *doubts,
-        ]
-    )
-
-
-def write_load(test: LoadTest, folder: Path) -> Path:
-    """Write all figures as JSON; where they are."""
-    name = f"load-{test.environment}-{test.scenario.name}-{test.started_at:%Y%m%dT%H%M%SZ}.json"
-    text = json.dumps({**load_data(test), "started_at": test.started_at.isoformat()}, indent=2) + "\n"
-    return write_page(text, folder / name)
-
-
 def load_text(test: LoadTest) -> str:
     """For the terminal."""
+    result = test.result
     lines = [
         load_line(test),
-        f"  {_setup(test)}",
-        *(f"  {line}" for line in map(_line, test.result.judged)),
-        *(f"  {doubt}" for doubt in test.result.doubts),
+        f"  {setup_line(test)}",
+        *(f"  {_line(one)}" for one in result.judged),
+        *(f"  {line}" for line in result.ended),
+        *(f"  {doubt}" for doubt in result.doubts),
     ]
-    found = found_from(test)
-    if found:
+    if result.comparison:
+        lines.append(f"  against {result.comparison.with_what}:")
+        lines += [f"  {_against(one)}" for one in result.comparison.found]
+    elif detectable := found_from(test):
         lines.append(
-            f"  a p95 that is {found - 1:.0%} slower would have been noticed in a comparison; less, perhaps not"
+            f"  a p95 that is {detectable - 1:.0%} slower would have been noticed in a comparison; less, perhaps not"
         )
     return "\n".join(lines)
 
 
-def load_data(test: LoadTest) -> Mapping[str, Any]:
-    """All figures, for programs."""
+def load_markdown(test: LoadTest) -> str:
+    """For the run's page."""
+    head = ("", "condition", "asked", "found", "")
+    rows = [(one["verdict"], one["condition"], one["asked"], one["found"], one["why"]) for one in condition_rows(test)]
+    parts = [
+        f"# {test.result.verdict}: {untagged(headline(test))}\n",
+        *(f"- {untagged(one)}" for one in reasons(test)),
+        *(f"\n{untagged(one)}" for one in advice(test)),
+        f"\n{untagged(setup_line(test))}\n",
+        table(head, rows),
+        *_doubts(test.result.doubts),
+        f"\nAgain: `{repro(test)}`",
+    ]
+    return "\n".join(parts)
+
+
+def condition_rows(test: LoadTest) -> list[Mapping[str, str]]:
+    """The conditions as a table: of each what was asked and what was found."""
+    rows = [_row(one, found(one)) for one in test.result.judged]
+    against = test.result.comparison
+    if against:
+        rows += [_row(one, f"{one.ratio:.2f} times" if one.ratio else "not known") for one in against.found]
+    return rows
+
+
+def _row(one: Judged | Compared, came_to: str) -> Mapping[str, str]:
+    compared = isinstance(one, Compared)
     return {
-        "environment": test.environment,
-        "scenario": test.scenario.name,
-        "verdict": test.result.verdict.value,
-        "server": test.server,
-        "seed": test.seed,
-        "pool": test.scenario.pool,
-        "runs": len(test.runs),
-        "criteria": [
-            {
-                "criterion": one.criterion.text,
-                "verdict": one.verdict.value,
-                "why": one.why,
-                "values": list(one.values),
-                "interval": [one.interval.low, one.interval.high] if one.interval else None,
-            }
-            for one in test.result.judged
-        ],
-        "doubts": list(test.result.doubts),
-        "detectable_ratio": found_from(test),
+        "verdict": one.verdict.value,
+        "condition": subject(one.criterion),
+        "asked": f"less than {one.criterion.limit:g} times the others'" if compared else limit(one.criterion),
+        "found": came_to,
+        "why": one.why,
     }
 
 
-def found_from(test: LoadTest) -> float | None:
-    """The ratio of p95s from which on as many runs again would show a difference; None where that is not known."""
-    times = [one for one in test.result.judged if one.criterion.percent and None not in one.values]
-    if not times:
-        return None
-    values = [value for value in times[0].values if value]
-    spread = spread_of(values)
-    return None if math.isnan(spread) else detectable(spread, len(values), len(values))
-
-
-def _setup(test: LoadTest) -> str:
-    scenario = test.scenario
-    measured = sum(phase.seconds for phase in scenario.phases if phase.measured)
-    arrivals = sum(phase.arrivals for phase in scenario.phases if phase.measured) / measured
-    return (
-        f"{len(test.runs)} × {measured:.0f} s, {arrivals:.0f} arrivals a second, pool {scenario.pool}, {test.server},"
-        f" seed {test.seed}"
-    )
+def _doubts(doubts: Sequence[str]) -> list[str]:
+    return ["\n## Why it is no measurement\n", *(f"- {untagged(one)}" for one in doubts)] if doubts else []
 
 
 def _value(one: Judged) -> str:
@@ -121,3 +93,8 @@ def _value(one: Judged) -> str:
 
 def _line(one: Judged) -> str:
     return f"{one.verdict.value:<12}  {one.criterion.text}: {_value(one)}; {one.why}"
+
+
+def _against(one: Compared) -> str:
+    ratio = f"{one.ratio:.2f} times" if one.ratio else "not known"
+    return f"{one.verdict.value:<12}  {one.criterion.text}: {ratio}; {one.why}"

@@ -1,0 +1,35 @@
+"""The legend of a picture: what each of its lines and areas is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+_MARKERS = {
+    "o": '<circle cx="13" cy="6" r="4.5" fill="{c}"/>',
+    "s": '<rect x="9" y="2" width="8" height="8" fill="{c}"/>',
+    "D": '<path d="M13 1 18 6 13 11 8 6z" fill="{c}"/>',
+    "x": '<path d="M9 2 17 10M17 2 9 10" stroke="{c}" stroke-width="2"/>',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A line of the legend."""
+
+    label: str
+    swatch: Markup
+
+
+def swatch(kind: str, colour: str, look: str = "") -> Markup:
+    """A small picture of it: of a line its dashes, of points their marker, of everything else a patch of its colour."""
+    variable = f"var(--{colour})"
+    if kind == "points":
+        inside = _MARKERS[look].format(c=variable)
+    elif kind == "line":
+        dashes = f' stroke-dasharray="{look}"' if look else ""
+        inside = f'<path d="M1 6H25" stroke="{variable}" stroke-width="2.5"{dashes}/>'
+    else:
+        inside = f'<rect x="1" y="1" width="24" height="10" fill="{variable}" opacity=".6"/>'
+    return Markup(f'<svg viewBox="0 0 26 12" aria-hidden="true">{inside}</svg>')  # noqa: S704 nothing in it is from outside

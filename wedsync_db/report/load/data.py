@@ -1,0 +1,121 @@
+"""All figures of a load test, for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from wedsync_db.load.run import LoadTest
+from wedsync_db.load.statistics import detectable, spread_of
+from wedsync_db.load.summary import Cell, Summary
+from wedsync_db.load.verdict import Compared, Judged
+from wedsync_db.report.load.series import measured_cell, representative
+from wedsync_db.report.load.setup import arrivals_a_second, repro
+
+_PERCENTILES = (50, 95, 99)
+
+
+def load_data(test: LoadTest) -> Mapping[str, Any]:
+    """All that the page shows but its pictures; docs/guide.md says what each key is."""
+    scenario = test.scenario
+    return {
+        "environment": test.environment,
+        "scenario": scenario.name,
+        "verdict": test.result.verdict.value,
+        "server": test.server,
+        "seed": test.seed,
+        "engine": test.engine,
+        "calibration": asdict(test.calibration) if test.calibration else None,
+        "users": scenario.users,
+        "think_seconds": scenario.think_seconds,
+        "arrivals_per_second": arrivals_a_second(scenario),
+        "pool": scenario.pool,
+        "connections": scenario.connections,
+        "runs": len(test.runs),
+        "shown_run": representative(test) + 1 if test.runs else None,
+        "again": repro(test),
+        "migrations": [{"id": name, "sha256": sha256} for name, sha256 in test.migrations],
+        "criteria": [_judged(one) for one in test.result.judged],
+        "doubts": list(test.result.doubts),
+        "ended": list(test.result.ended),
+        "each_run": [_run(test, run) for run in test.runs],
+        "comparison": _comparison(test),
+        "detectable_ratio": found_from(test),
+    }
+
+
+def found_from(test: LoadTest) -> float | None:
+    """The ratio of p95s from which on as many runs again would show a difference; None where that is not known."""
+    times = [one for one in test.result.judged if one.criterion.percent and None not in one.values]
+    if not times:
+        return None
+    values = [value for value in times[0].values if value]
+    spread = spread_of(values)
+    return None if math.isnan(spread) else detectable(spread, len(values), len(values))
+
+
+def _judged(one: Judged) -> Mapping[str, Any]:
+    return {
+        "criterion": one.criterion.text,
+        "verdict": one.verdict.value,
+        "why": one.why,
+        "values": list(one.values),
+        "interval": [one.interval.low, one.interval.high] if one.interval else None,
+    }
+
+
+def _run(test: LoadTest, run: Summary) -> Mapping[str, Any]:
+    scenario, was = test.scenario, run.generator
+    return {
+        **_cell(measured_cell(scenario, run)),
+        "phases": {
+            one.name: _cell(measured_cell(scenario, run, phase=one.name)) for one in scenario.phases if one.measured
+        },
+        "scripts": {one.name: _cell(measured_cell(scenario, run, one.name)) for one in scenario.scripts},
+        "leaks": run.leaks,
+        "generator": {
+            "processes": was.processes,
+            "cores": was.cores,
+            "late_ms_p99": was.late.percentile(99),
+            "woken_ms_p99": was.woken.percentile(99),
+        },
+    }
+
+
+def _cell(cell: Cell) -> Mapping[str, Any]:
+    return {
+        "arrivals": cell.arrivals,
+        "answered": cell.answered,
+        "dropped": cell.dropped,
+        "errors": dict(cell.errors),
+        "response_ms": {f"p{one}": cell.response.percentile(one) for one in _PERCENTILES},
+        "service_ms": {f"p{one}": cell.service.percentile(one) for one in _PERCENTILES},
+        "queue_ms": {f"p{one}": cell.queue.percentile(one) for one in _PERCENTILES},
+    }
+
+
+def _comparison(test: LoadTest) -> Mapping[str, Any] | None:
+    against = test.result.comparison
+    if against is None:
+        return None
+    return {
+        "with": against.with_what,
+        "decides": against.decides,
+        "differing_migrations": list(against.differing),
+        "found": [_compared(one) for one in against.found],
+    }
+
+
+def _compared(one: Compared) -> Mapping[str, Any]:
+    return {
+        "criterion": one.criterion.text,
+        "verdict": one.verdict.value,
+        "why": one.why,
+        "own": list(one.own),
+        "theirs": list(one.theirs),
+        "ratio": one.ratio,
+        "probability": one.probability,
+        "detectable_ratio": one.detectable,
+    }

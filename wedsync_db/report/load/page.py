@@ -1,0 +1,95 @@
+"""A load test as one HTML page: no script, nothing from outside; every text in it escaped and without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from wedsync_db.load.run import LoadTest
+from wedsync_db.load.summary import Summary
+from wedsync_db.report.daily.words import percent
+from wedsync_db.report.html import templates
+from wedsync_db.report.legend import Key, swatch
+from wedsync_db.report.load.data import found_from
+from wedsync_db.report.load.draw import pictures
+from wedsync_db.report.load.pictures import of_run, strip
+from wedsync_db.report.load.plot import Picture, Strip
+from wedsync_db.report.load.series import representative
+from wedsync_db.report.load.server import of_server, server_facts, statements
+from wedsync_db.report.load.setup import facts, repro
+from wedsync_db.report.load.tables import compared, conditions, health, phases, scripts
+from wedsync_db.report.load.told import advice, headline, reasons, tone
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture with all that belongs to it."""
+
+    picture: Picture
+    wide: Markup
+    narrow: Markup
+    keys: tuple[Key, ...]
+
+
+def load_html(test: LoadTest) -> str:
+    """The whole page."""
+    number = representative(test)
+    return (
+        templates()
+        .get_template("load.html")
+        .render(**_told(test), **_seen(test, test.runs[number]), runs=len(test.runs), number=number + 1)
+    )
+
+
+def shown(picture: Picture) -> Shown:
+    """Draw a picture, with its legend."""
+    wide, narrow = pictures(picture)
+    # made by us of escaped parts: see svg.refined
+    return Shown(picture, Markup(wide), Markup(narrow), tuple(_keys(picture)))  # noqa: S704
+
+
+def _told(test: LoadTest) -> dict[str, Any]:
+    """What is said of all the runs."""
+    against, slower = test.result.comparison, found_from(test)
+    return {
+        "test": test,
+        "verdict": test.result.verdict.value,
+        "tone": tone(test.result.verdict),
+        "headline": headline(test),
+        "reasons": reasons(test),
+        "advice": advice(test),
+        "facts": facts(test),
+        "conditions": conditions(test),
+        "strip": shown(strip(test)),
+        "comparison": against,
+        "compared": compared(against) if against else (),
+        "detectable": percent(slower - 1) if slower else "",
+        "health": health(test),
+        "again": repro(test),
+    }
+
+
+def _seen(test: LoadTest, run: Summary) -> dict[str, Any]:
+    """What is shown of one of them."""
+    return {
+        "pictures": [shown(one) for one in of_run(test, run)],
+        "phases": phases(test, run),
+        "scripts": scripts(test, run),
+        "server": [shown(one) for one in of_server(test, run)],
+        "server_facts": server_facts(test, run),
+        "statements": statements(run),
+        "sampled": run.observed.statements_sampled if run.observed else False,
+        "notes": run.observed.notes if run.observed else (),
+    }
+
+
+def _keys(picture: Picture) -> Iterable[Key]:
+    if picture.is_empty or isinstance(picture, Strip) or len(picture.layers) + len(picture.marks) < 2:  # noqa: PLR2004
+        return
+    for layer in picture.layers:
+        yield Key(layer.label, swatch(layer.kind, layer.colour, layer.look))
+    for label in dict.fromkeys(label for _, label in picture.marks):
+        yield Key(label, swatch("line", "ink", "1 2"))

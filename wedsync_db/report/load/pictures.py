@@ -1,0 +1,205 @@
+"""The pictures of one run, as plain values. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from wedsync_db.load.criteria import Criterion
+from wedsync_db.load.histogram import Histogram
+from wedsync_db.load.run import LoadTest
+from wedsync_db.load.scenario import Scenario
+from wedsync_db.load.summary import Cell, Summary
+from wedsync_db.load.verdict import Verdict
+from wedsync_db.report.daily.chart import Colour
+from wedsync_db.report.load.explained import EXPLAINED
+from wedsync_db.report.load.plot import Layer, Limit, Plot, Row, Scale, Span, Strip
+from wedsync_db.report.load.series import (
+    Steps,
+    heat,
+    measured_cell,
+    planned,
+    pool_use,
+    spectrum,
+    spectrum_places,
+    steps_of,
+)
+from wedsync_db.report.load.words import capital, percentile, subject, value
+from wedsync_db.report.markdown import counted
+
+_KINDS: tuple[Colour, ...] = ("bad", "c5", "c4", "c7", "c2")
+_MOST_FIELDS = 100  # of a heat map, side by side
+_LINES: tuple[tuple[float, Colour, str], ...] = ((50, "c3", ""), (95, "c1", "7 2"), (99, "c2", "2 2"))
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_STATES = {
+    "57014": "cancelled by its time limit",
+    "40P01": "deadlock",
+    "40001": "could not be serialized",
+    "53300": "too many connections",
+    "55P03": "a lock was not to be had",
+    "57P01": "the server ended the session",
+    "08006": "the connection was lost",
+    "08003": "the connection was lost",
+    "08001": "no connection was to be had",
+}
+
+
+def of_run(test: LoadTest, run: Summary) -> tuple[Plot, ...]:
+    """The pictures of this run, in the order of the page."""
+    scenario, steps = test.scenario, steps_of(run)
+    return (
+        _arrivals(scenario, steps),
+        _response(scenario, steps),
+        _queue(scenario, steps),
+        _pool(scenario, steps),
+        _bad_ends(scenario, steps),
+        _heat(scenario, run),
+        _spectrum(scenario, run),
+    )
+
+
+def spans(scenario: Scenario) -> tuple[Span, ...]:
+    """The phases over the seconds of a run."""
+    found, begin = [], 0.0
+    for phase in scenario.phases:
+        found.append(Span(phase.name, begin, begin + phase.seconds, phase.measured))
+        begin += phase.seconds
+    return tuple(found)
+
+
+def strip(test: LoadTest) -> Strip:
+    """Each timed condition in each run, against its limit."""
+    rows = [
+        Row(
+            capital(subject(one.criterion)),
+            tuple(value / one.criterion.limit for value in one.values if value is not None),
+            one.interval.low / one.criterion.limit,
+            one.interval.high / one.criterion.limit,
+            one.verdict is Verdict.PASS,
+        )
+        for one in test.result.judged
+        if one.interval and one.criterion.limit > 0 and one.criterion.op in ("<", "<=")
+    ]
+    notes = () if rows else ("It takes two runs of something above zero to have an interval.",)
+    return Strip("runs", *EXPLAINED["runs"], tuple(rows), notes)
+
+
+def over_time(scenario: Scenario, key: str, unit: Scale, steps: Steps, *layers: Layer) -> Plot:
+    """A picture over the seconds of a run, with its phases."""
+    every = (f"Each value is of {steps.seconds} seconds.",) if steps.seconds > 1 else ()
+    return Plot(
+        key,
+        *EXPLAINED[key],
+        unit,
+        end=scenario.seconds,
+        at=tuple(min(at + steps.seconds / 2, scenario.seconds) for at in steps.at),
+        layers=layers,
+        spans=spans(scenario),
+        step=float(steps.seconds),
+        notes=every,
+    )
+
+
+def _arrivals(scenario: Scenario, steps: Steps) -> Plot:
+    return over_time(
+        scenario,
+        "arrivals",
+        "per_second",
+        steps,
+        Layer("answered", "c1", steps.rates(lambda cell: cell.answered), "area"),
+        Layer("asked by the scenario", "soft", planned(scenario, steps), look="6 3"),
+    )
+
+
+def _response(scenario: Scenario, steps: Steps) -> Plot:
+    layers = [
+        Layer(_percent_label(percent), colour, steps.percentiles(_response_of, percent), look=look)
+        for percent, colour, look in _LINES
+    ]
+    asked = [one for one in scenario.criteria if one.metric == "response_ms" and one.percent and not one.script]
+    plot = over_time(scenario, "response", "milliseconds", steps, *layers)
+    return replace(plot, limits=_limits(scenario, asked))
+
+
+def _queue(scenario: Scenario, steps: Steps) -> Plot:
+    return over_time(
+        scenario,
+        "queue",
+        "milliseconds",
+        steps,
+        Layer("in the database (service)", "c3", steps.percentiles(_service_of, 95)),
+        Layer("waiting for a connection", "c5", steps.percentiles(_response_of, 95), "between"),
+        Layer("both (response)", "c1", steps.percentiles(_response_of, 95), look="7 2"),
+    )
+
+
+def _pool(scenario: Scenario, steps: Steps) -> Plot:
+    asked = [one for one in scenario.criteria if one.metric == "pool_util"]
+    layer = Layer("at work", "c1", pool_use(steps, scenario.pool), "area")
+    plot = over_time(scenario, "pool", "ratio", steps, layer)
+    title = plot.title.replace("the", f"the {scenario.pool}")
+    return replace(plot, title=title, limits=_limits(scenario, asked))
+
+
+def _bad_ends(scenario: Scenario, steps: Steps) -> Plot:
+    everything = Cell.sum(steps.cells)
+    ranked = sorted(everything.errors, key=lambda state: (-everything.errors[state], state))
+    layers = [
+        Layer(_state(state), colour, tuple(cell.errors.get(state, 0) / steps.seconds for cell in steps.cells), "bars")
+        for state, colour in zip(ranked, _KINDS, strict=False)
+    ]
+    if everything.dropped:
+        layers.append(Layer("never answered", "soft", steps.rates(lambda cell: cell.dropped), "bars"))
+    plot = over_time(scenario, "errors", "per_second", steps, *layers)
+    if not layers:
+        return replace(plot, notes=("There were none.",))
+    more = len(ranked) - len(_KINDS)
+    return replace(plot, notes=(*plot.notes, f"{counted(more, 'rarer kind')} not drawn.")) if more > 0 else plot
+
+
+def _heat(scenario: Scenario, run: Summary) -> Plot:
+    steps = steps_of(run, _MOST_FIELDS)
+    return replace(over_time(scenario, "heat", "milliseconds", steps), heat=heat(steps))
+
+
+def _spectrum(scenario: Scenario, run: Summary) -> Plot:
+    cell = measured_cell(scenario, run)
+    at = spectrum_places(cell.response.count)
+    layers = (
+        Layer("in the database (service)", "c3", spectrum(cell.service, at)),
+        Layer("with the wait for a connection (response)", "c1", spectrum(cell.response, at), look="7 2"),
+    )
+    notes = () if at else ("Nothing was answered.",)
+    return Plot("spectrum", *EXPLAINED["spectrum"], "milliseconds", at=at, layers=layers, over="one in", notes=notes)
+
+
+def _limits(scenario: Scenario, asked: Sequence[Criterion]) -> tuple[Limit, ...]:
+    """Over the phases that each is about, those that follow each other as one."""
+    found: list[Limit] = []
+    for one in asked:
+        first = len(found)
+        for span in spans(scenario):
+            if not (span.name == one.phase if one.phase else span.measured):
+                continue
+            if len(found) > first and found[-1].end == span.begin:
+                found[-1] = replace(found[-1], end=span.end)
+            else:
+                label = _percent_label(one.percent) if one.percent else ""
+                found.append(Limit(label, value(one, one.limit), one.limit, span.begin, span.end))
+    return tuple(found)
+
+
+def _percent_label(percent: float) -> str:
+    return percentile(percent).replace(" percentile", "")
+
+
+def _state(state: str) -> str:
+    return f"{_STATES[state]} ({state})" if state in _STATES else f"SQLSTATE {state}"
+
+
+def _response_of(cell: Cell) -> Histogram:
+    return cell.response
+
+
+def _service_of(cell: Cell) -> Histogram:
+    return cell.service

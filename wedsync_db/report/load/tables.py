@@ -1,0 +1,175 @@
+"""The tables of a load test's page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wedsync_db.load.measure import LATE_SHARE, LATE_WAKING_MS, MOST_CPU, tightest
+from wedsync_db.load.run import LoadTest
+from wedsync_db.load.summary import Cell, Summary
+from wedsync_db.load.verdict import Comparison, Judged
+from wedsync_db.report.daily.words import percent
+from wedsync_db.report.load.series import measured_cell
+from wedsync_db.report.load.told import tone
+from wedsync_db.report.load.words import between, capital, found, limit, margin, milliseconds, percentile, subject
+
+_PERCENTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A row of the conditions."""
+
+    verdict: str
+    tone: str
+    what: str
+    text: str
+    asked: str
+    value: str
+    interval: str
+    margin: str
+    runs: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A script, or a phase: how often, how long, and how many went wrong."""
+
+    name: str
+    requests: str
+    percentiles: tuple[str, ...]
+    errors: str
+    dropped: str
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """A row of the comparison."""
+
+    verdict: str
+    tone: str
+    what: str
+    own: str
+    theirs: str
+    ratio: str
+    asked: str
+    detectable: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the generator was in a run, beside what it may be at most."""
+
+    run: str
+    late: str
+    woken: str
+    cores: str
+    requests: str
+
+
+def conditions(test: LoadTest) -> list[Condition]:
+    """What was asked and what was found; the worst first."""
+    order = ("INVALID", "FAIL", "INCONCLUSIVE", "PASS")
+    return sorted((_condition(one) for one in test.result.judged), key=lambda one: order.index(one.verdict))
+
+
+def scripts(test: LoadTest, run: Summary) -> list[Part]:
+    """By script, over the measured phases."""
+    cells = [(one.name, measured_cell(test.scenario, run, one.name)) for one in test.scenario.scripts]
+    total = sum(cell.arrivals for _, cell in cells)
+    return [_part(name, cell, f"{percent(cell.arrivals / total) if total else '–'}") for name, cell in cells]
+
+
+def phases(test: LoadTest, run: Summary) -> list[Part]:
+    """By phase; those that are not judged as well."""
+    return [
+        _part(
+            one.name if one.measured else f"{one.name} (not judged)",
+            run.chosen([one.name]),
+            f"{run.chosen([one.name]).arrivals / one.seconds:,.0f} a second",
+        )
+        for one in test.scenario.phases
+    ]
+
+
+def compared(against: Comparison) -> list[Against]:
+    """The comparison with other runs."""
+    return [
+        Against(
+            one.verdict.value if against.decides else "shown",
+            tone(one.verdict) if against.decides else "soft",
+            f"{capital(percentile(one.criterion.percent or 0))} of the response",
+            _middle(one.own),
+            _middle(one.theirs),
+            "–" if one.ratio is None else _ratio(one.ratio),
+            f"less than {_ratio(one.criterion.limit)}",
+            "–" if one.detectable is None else _ratio(one.detectable),
+            one.why,
+        )
+        for one in against.found
+    ]
+
+
+def health(test: LoadTest) -> list[Health]:
+    """The generator in each run, and in the first row what it may be."""
+    return [_most(test), *_healths(test)]
+
+
+def _most(test: LoadTest) -> Health:
+    lowest = tightest(test.scenario.criteria)
+    late = f"less than {milliseconds(LATE_SHARE * lowest)}" if lowest else "–"
+    return Health("allowed", late, f"less than {milliseconds(LATE_WAKING_MS)}", f"less than {percent(MOST_CPU)}", "–")
+
+
+def _healths(test: LoadTest) -> Iterator[Health]:
+    for number, run in enumerate(test.runs, 1):
+        was = run.generator
+        sent = sum(cell.arrivals for cell in run.cells.values())
+        yield Health(
+            f"run {number}",
+            milliseconds(was.late.percentile(99)),
+            milliseconds(was.woken.percentile(99)),
+            f"{percent(was.cores)}, {was.processes} processes",
+            f"{sent:,} of {was.planned:,.0f}",
+        )
+
+
+def _condition(one: Judged) -> Condition:
+    return Condition(
+        one.verdict.value,
+        tone(one.verdict),
+        capital(subject(one.criterion)),
+        one.criterion.text,
+        limit(one.criterion),
+        found(one).partition(" (")[0] if one.interval else found(one),
+        between(one),
+        margin(one),
+        len(one.values),
+        one.why,
+    )
+
+
+def _part(name: str, cell: Cell, requests: str) -> Part:
+    times = tuple(milliseconds(cell.response.percentile(one)) for one in _PERCENTILES)
+    return Part(name, requests, times, _many(sum(cell.errors.values())), _many(cell.dropped))
+
+
+def _many(count: int) -> str:
+    return f"{count:,}" if count else "none"
+
+
+def _middle(values: tuple[float, ...]) -> str:
+    """Of the runs the one in the middle, and how many there are."""
+    if not values:
+        return "–"
+    return f"{milliseconds(sorted(values)[(len(values) - 1) // 2])} ({len(values)} runs)"
+
+
+def _ratio(ratio: float) -> str:
+    change = round(100 * (ratio - 1))
+    if ratio >= 2:  # noqa: PLR2004 "312 % slower" is more than most people can imagine
+        return f"{ratio:.1f} times"
+    return "the same" if not change else f"{abs(change)} % {'slower' if change > 0 else 'faster'}"

@@ -1,0 +1,153 @@
+"""Conditions and figures of a load test as a person says them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wedsync_db.load.criteria import Criterion
+from wedsync_db.load.verdict import Judged
+from wedsync_db.report.daily.words import counted_short, percent
+
+_SECOND = 1000  # milliseconds
+_MINUTE = 60_000
+_MEDIAN = 50
+_TIMES = {
+    "response_ms": "response",
+    "service_ms": "service time",
+    "queue_ms": "wait for a connection",
+    "connect_ms": "time to connect",
+}
+_SUBJECTS = {
+    "errors": "errors",
+    "dropped": "requests that were never answered",
+    "leaks": "rows of another tenant",
+    "achieved": "the share of requests that were answered",
+    "pool_util": "the use of the connection pool",
+    "cache_hit": "the share of data that was found in the server's cache",
+    "slow_statements": "requests that took more than a second",
+}
+_SHARES = frozenset({"pool_util", "achieved", "cache_hit"})
+_ASKED = {"<": "less than", "<=": "at most", ">": "more than", ">=": "at least", "==": "exactly"}
+_DECIMALS = ((1, 2), (10, 1))  # below so many milliseconds, so many digits after the point
+
+
+def milliseconds(value: float | None) -> str:
+    """`0.82 ms`, `4.3 ms`, `812 ms`, `1.55 s`, `2 min 5 s`."""
+    if value is None:
+        return "–"
+    if round(value) >= _MINUTE:
+        return f"{int(value) // _MINUTE} min {round(value % _MINUTE / _SECOND)} s"
+    if round(value) >= _SECOND:
+        return f"{value / _SECOND:.3g} s"
+    digits = next((digits for below, digits in _DECIMALS if value < below), 0)
+    return f"{value:.{digits}f} ms" if value else "0 ms"
+
+
+def percentile(number: float) -> str:
+    """`median`, `95th percentile`, `99.9th percentile`."""
+    if number == _MEDIAN:
+        return "median"
+    last = {"1": "st", "2": "nd", "3": "rd"}.get(f"{number:g}"[-1], "th")
+    return f"{number:g}{'th' if number in (11, 12, 13) else last} percentile"
+
+
+def subject(criterion: Criterion) -> str:
+    """What a condition is about: `the 95th percentile of the response in the phase spike`."""
+    return f"{_what(criterion)}{_where(criterion)}"
+
+
+def limit(criterion: Criterion) -> str:
+    """What it asks: `less than 50 ms`, `none`."""
+    if criterion.op == "==" and not criterion.limit:
+        return "none"
+    return f"{_ASKED[criterion.op]} {value(criterion, criterion.limit)}"
+
+
+def value(criterion: Criterion, found: float | None) -> str:
+    """A value of what a condition is about, with its unit."""
+    if found is None:
+        return "not measured"
+    if criterion.metric.endswith("_ms"):
+        return milliseconds(found)
+    if criterion.metric.endswith("_s"):
+        return milliseconds(found * _SECOND)
+    if criterion.aggregate == "rate" or criterion.metric in _SHARES:
+        return percent(found) if found >= 0.001 or not found else f"{100 * found:.2g} %"  # noqa: PLR2004 0.03 % is not 0
+    return counted_short(found) if found else "none"
+
+
+def found(judged: Judged) -> str:
+    """What the runs came to: the value and its interval, or what it was in each of them."""
+    one, known = judged.criterion, [each for each in judged.values if each is not None]
+    if judged.interval:
+        return f"{value(one, judged.interval.middle)} ({between(judged)})"
+    if not known:
+        return "not measured"
+    lowest, highest = value(one, min(known)), value(one, max(known))
+    return lowest if lowest == highest else f"{lowest} to {highest}"
+
+
+def between(judged: Judged) -> str:
+    """The interval: `790 ms to 835 ms`; nothing where there is none."""
+    if judged.interval is None:
+        return ""
+    return f"{value(judged.criterion, judged.interval.low)} to {value(judged.criterion, judged.interval.high)}"
+
+
+def margin(judged: Judged) -> str:
+    """How far the value is from its limit: `34 %` of it, `4.1 times` as much; nothing where that says nothing."""
+    worst = worst_of(judged)
+    if worst is None or judged.criterion.limit <= 0 or judged.criterion.op not in ("<", "<="):
+        return ""
+    share = worst / judged.criterion.limit
+    return percent(share) if share < 1 else f"{share:.1f} times"
+
+
+def worst_of(judged: Judged) -> float | None:
+    """The value that a condition is judged by: the middle of the interval, or the worst of the runs."""
+    if judged.interval:
+        return judged.interval.middle
+    known = [one for one in judged.values if one is not None]
+    if not known:
+        return None
+    return max(known) if judged.criterion.lower_is_better else min(known)
+
+
+def sentence(judged: Judged) -> str:
+    """A condition that was met, or was not, as a sentence without its full stop."""
+    one = judged.criterion
+    words, said = subject(one), found(judged)
+    if said == "not measured":
+        return f"nothing was measured of {words}"
+    if one.aggregate == "count" and one.lower_is_better:
+        return f"there were {said.replace('none', 'no')} {words}; allowed: {limit(one)}"
+    return f"{words} was {said}; asked was {limit(one)}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def capital(text: str) -> str:
+    """With a capital letter at its begin."""
+    return text[:1].upper() + text[1:]
+
+
+def _what(criterion: Criterion) -> str:
+    if criterion.metric in _TIMES:
+        kind = "average" if criterion.percent is None else percentile(criterion.percent)
+        return f"the {kind} of the {_TIMES[criterion.metric]}"
+    if criterion.metric == "recovery_s":
+        return f"the time until the response was good again after the phase {criterion.phase}"
+    words = _SUBJECTS.get(criterion.metric, criterion.metric.replace("_", " "))
+    return f"the share of {words}" if criterion.aggregate == "rate" else words
+
+
+def _where(criterion: Criterion) -> str:
+    where = f" of the script {criterion.script}" if criterion.script else ""
+    if criterion.phase and criterion.metric != "recovery_s":
+        where += f" in the phase {criterion.phase}"
+    if criterion.window:
+        where += f" in the worst {criterion.window} seconds"
+    return where
