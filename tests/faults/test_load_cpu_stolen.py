@@ -1,0 +1,64 @@
+"""A machine that does not let the load generator run: that is found out, and says nothing about the database."""
+
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+import pytest
+
+from tests.support.processes import children
+from wedsync_db.load.criteria import read_criteria
+from wedsync_db.load.engine import run
+from wedsync_db.load.rounds import judged
+from wedsync_db.load.scenario import Scenario
+from wedsync_db.load.schedule import Phase
+from wedsync_db.load.scripts import Script
+from wedsync_db.load.summary import summary_of
+from wedsync_db.load.verdict import Verdict
+
+pytestmark = pytest.mark.faults
+PHASES = (Phase("steady", 3, 200, 200),)
+READ = Script("read", 1, "select 1;", {})
+
+
+SCENARIO = Scenario("own", "Own", "", "", "", (READ,), PHASES, (), users=10, tenants=1, pool=8)
+
+
+@contextmanager
+def stolen(share):
+    """Whoever generates the load is stopped for this share of each fifth of a second."""
+    over = threading.Event()
+
+    def steal():
+        while not over.is_set():
+            for number, seconds in ((signal.SIGSTOP, 0.2 * share), (signal.SIGCONT, 0.2 * (1 - share))):
+                for pid in children("load.worker"):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                time.sleep(seconds)
+
+    thread = threading.Thread(target=steal)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        for pid in children("load.worker"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def test_it_neither_fails_nor_passes(address):
+    """Whatever is asked: the server answers at once, and what was measured is the theft."""
+    with stolen(0.4):
+        found = summary_of(run(SCENARIO, address, seed=1))
+    for limit in ("p(95)<5", "p(95)<60000"):
+        asked = read_criteria({"response_ms": [limit]}, scripts=("read",), phases=("steady",))
+        result = judged(replace(SCENARIO, criteria=asked.criteria), [found, found])
+        assert result.verdict is Verdict.INVALID
+        assert [doubt for doubt in result.doubts if "woken" in doubt], result.doubts
+        assert result.judged[0].values[0] > 20, "it does look like a slow database"

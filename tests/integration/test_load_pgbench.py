@@ -1,0 +1,128 @@
+"""pgbench as the engine of a load test: the same figures, and no verdict where it could not go on."""
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.support.processes import started_with
+from wedsync_db.errors import Inconclusive, Unreachable
+from wedsync_db.load import pgbench
+from wedsync_db.load.criteria import Criterion, read_criteria
+from wedsync_db.load.measure import value_of
+from wedsync_db.load.pgbench import run
+from wedsync_db.load.rounds import judged
+from wedsync_db.load.scenario import Scenario
+from wedsync_db.load.schedule import Phase
+from wedsync_db.load.scripts import Draw, Script
+from wedsync_db.load.summary import summary_of
+from wedsync_db.load.verdict import Verdict
+from wedsync_db.postgres.session import session
+
+READ = Script("read", 3, "select set_config('a.b', :user::text, true); select sum(v) from t;", {})
+WRITE = Script("write", 1, "update t set v = v + :n where id = 1 + :tenant % 8;", {"n": Draw(1, 1, "few")})
+CRITERIA = read_criteria(
+    {"response_ms": ["p(95)<1000"], "errors": ["rate<0.01"], "dropped": ["count==0"]},
+    scripts=("read", "write"),
+    phases=("steady",),
+).criteria
+PHASES = (Phase("warm-up", 1, 100, 100, measured=False), Phase("steady", 2, 200, 200))
+SCENARIO = Scenario("own", "Own", "", "", "", (READ, WRITE), PHASES, CRITERIA, users=100, tenants=10, pool=4)
+P95 = Criterion("response_ms", "p", "<", 1000, 95)
+
+
+@pytest.fixture(autouse=True)
+def table(db):
+    db.execute("create table t (id int primary key, v bigint); insert into t select n, 0 from generate_series(1, 8) n")
+
+
+def sessions(connection):
+    query = "select count(*) from pg_stat_activity where application_name = 'wedsync-db/load'"
+    return connection.execute(query).fetchone()[0]
+
+
+@contextmanager
+def stalled(address, seconds):
+    """The table is locked for so long, from when there are connections."""
+
+    def hold():
+        with session(address, "test") as connection:
+            while not sessions(connection):
+                time.sleep(0.02)
+            with connection.transaction():
+                connection.execute("lock table t")
+                time.sleep(seconds)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    yield
+    thread.join()
+
+
+def test_what_it_did_is_what_it_says(address, db):
+    seen, secret = [], []
+
+    def look(progress):
+        seen.append(progress)
+        secret.extend(started_with("--log-prefix"))
+        return True
+
+    found = run(SCENARIO, replace(address, password="n0t-an-argument"), seed=1, tell=look)
+    assert (found.code == 0).all()
+    assert db.execute("select sum(v) from t").fetchone()[0] == int((found.schedule.script == 1).sum())
+    assert 300 < len(found.code) < 700
+    assert found.problems == ()
+    assert (found.waited >= 0).all()
+    assert found.service.min() > 0
+    steady = found.schedule.due >= 1
+    assert found.schedule.due.max() < 3
+    assert 280 < steady.sum() < 520, "200 a second, for two seconds"
+    assert (np.diff(found.schedule.due) >= 0).all()
+    assert [one.answered > 0 for one in seen] == [True] * len(seen) != []
+    assert secret
+    assert not any(b"n0t-an-argument" in words for words in secret)
+    assert sessions(db) == 0
+    assert 0 < found.cpu_seconds < 3
+
+
+def test_a_stall_is_seen_from_when_each_was_due(address):
+    scenario = replace(SCENARIO, phases=(Phase("steady", 4, 200, 200),))
+    with stalled(address, 1.5):
+        found = summary_of(run(scenario, address, seed=1))
+    assert value_of(P95, scenario, found) > 600
+    service = Criterion("service_ms", "p", "<", 1000, 95)
+    assert value_of(service, scenario, found) < value_of(P95, scenario, found) / 2
+
+
+def test_timeouts_take_its_clients_and_that_is_no_verdict(address):
+    scenario = replace(SCENARIO, statement_timeout_ms=100)
+    with stalled(address, 1.0):
+        found = summary_of(run(scenario, address, seed=1))
+    assert found.problems == (
+        "pgbench lost clients, and the rest is no pool of that size: canceling statement due to statement timeout",
+    )
+    assert value_of(Criterion("dropped", "count", "==", 0), scenario, found) > 100
+    assert judged(scenario, [found, found]).verdict is Verdict.INVALID
+
+
+def test_it_can_be_ended_early(address, db):
+    scenario = replace(SCENARIO, phases=(Phase("steady", 60, 50, 50), Phase("after", 60, 50, 50)))
+    begun = time.monotonic()
+    found = run(scenario, address, seed=1, tell=lambda _: False)
+    assert time.monotonic() - begun < 30
+    assert (found.code == -1).sum() > 5000
+    assert sessions(db) == 0
+
+
+def test_more_connections_than_there_are_is_said(address):
+    with pytest.raises(Unreachable, match=r"pgbench did not begin: .*(too many clients|connection slots)"):
+        run(replace(SCENARIO, pool=900), address, seed=1)
+
+
+def test_one_that_is_killed_is_no_verdict(address, monkeypatch):
+    monkeypatch.setattr(pgbench, "_command", lambda *_: ["/bin/sh", "-c", "kill -9 $$"])
+    with pytest.raises(Inconclusive, match="pgbench ended before its time"):
+        run(SCENARIO, address, seed=1)
