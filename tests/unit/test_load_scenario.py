@@ -94,6 +94,7 @@ def test_users_and_their_thinking_make_the_rate(written):
         ('response_ms = ["p(95)<50 @steady"]', "", "asks for nothing"),
         ('"p(95)<50 @steady"', '"p(95)<50 @dusk"', "no phase dusk"),
         ('response_ms = ["p(95)<50 @steady"]', "response_ms = [50]", "expr must be"),
+        ("[thresholds]", '[thresholds]\n"recovery_s{phase=steady}" = ["value<3"]', "the run ends 0 s after it"),
         ("[[phases]]", "[phases]", "phases is missing"),
         ("pool = 4", "pool = 4\nclients = 3", "3 clients never use a pool of 4"),
         ("pool = 4", "pool = 4\nclients = 5", "5 clients do not fit onto 4 connections of their own"),

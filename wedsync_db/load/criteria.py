@@ -52,6 +52,7 @@ _WAYS: Mapping[str, values.Reader] = {
 _ALL = 100  # percent
 _EXAMPLES = 'Write it as "p(95)<50 @steady", "rate<0.001", "count==0" or "ratio>0.98".'
 _ABORTING = '{expr = "p(95)<1000", window_seconds = 10, abort = true} on response_ms, for one.'
+STEADY_SECONDS = 5  # in a row, until it has recovered
 LIVE_PERCENT = 95  # the percentile that a run tells about while it goes on
 
 

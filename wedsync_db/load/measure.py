@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from wedsync_db.load.criteria import LIVE_PERCENT, Criterion
+from wedsync_db.load.criteria import LIVE_PERCENT, STEADY_SECONDS, Criterion
 from wedsync_db.load.histogram import Histogram
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.summary import Cell, Summary
@@ -14,7 +14,6 @@ LATE_SHARE = 0.10  # of the tightest limit: how late the generator may itself be
 LATE_WAKING_MS = 5.0
 MOST_CPU = 0.70  # of a core: a thread that has to wait for the interpreter measures its own waiting
 _SLOW_MS = 1000.0
-_STEADY_SECONDS = 5  # in a row, until it has recovered
 
 _TIMES: Mapping[str, Callable[[Cell], Histogram]] = {
     "response_ms": lambda cell: cell.response,
@@ -74,8 +73,8 @@ def recovery(criterion: Criterion, scenario: Scenario, run: Summary) -> float | 
     good = 0
     for second, found in enumerate(after, 1):
         good = good + 1 if found is not None and found < limit else 0
-        if good == _STEADY_SECONDS:
-            return float(second - _STEADY_SECONDS)
+        if good == STEADY_SECONDS:
+            return float(second - STEADY_SECONDS)
     return float(len(after)) if not criterion.holds(len(after)) else None
 
 

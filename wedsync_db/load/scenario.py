@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from wedsync_db import setting_values as values
 from wedsync_db.errors import UsageError
-from wedsync_db.load.criteria import Criterion, read_criteria
+from wedsync_db.load.criteria import STEADY_SECONDS, Criterion, read_criteria
 from wedsync_db.load.safety import MOST_CONNECTIONS, Safety, read_safety, require_within
 from wedsync_db.load.schedule import Phase
 from wedsync_db.load.scripts import Draw, Script, check_script
@@ -146,6 +146,7 @@ def read_scenario(path: Path) -> Scenario:
         scripts={script.name for script in scripts},
         phases={phase.name for phase in phases if phase.measured},
     )
+    _check_recovery(asked.criteria, phases, where)
     if not asked.criteria:
         raise UsageError(f"{where}: thresholds asks for nothing", hint='"response_ms" = ["p(95)<50"], for one.')
     scenario = Scenario(
@@ -172,6 +173,19 @@ def with_options(scenario: Scenario, *, pool: int | None = None, repeats: int | 
     changed = replace(scenario, pool=pool or scenario.pool, repeats=repeats or scenario.repeats)
     _check_connections(changed, scenario.name)
     return changed
+
+
+def _check_recovery(criteria: Sequence[Criterion], phases: Sequence[Phase], where: str) -> None:
+    """What is to be seen of a recovery must fit into the run."""
+    names = [phase.name for phase in phases]
+    for one in criteria:
+        if one.metric == "recovery_s" and one.phase:
+            left = sum(phase.seconds for phase in phases[names.index(one.phase) + 1 :])
+            if left < one.limit + STEADY_SECONDS:
+                raise UsageError(
+                    f"{where}: {one.text}: the run ends {left:g} s after it",
+                    hint=f"It takes {one.limit + STEADY_SECONDS:g} s to see that: a longer phase, or a lower limit.",
+                )
 
 
 def _check_connections(scenario: Scenario, where: str) -> None:
