@@ -44,9 +44,9 @@ class Watch:
         """
         self.look()
         if self.is_lost:
-            raise Displaced("maintenance lost its lock on the target", hint="Its session was ended; look at `status`.")
+            raise Displaced("the lock on the target was lost", hint="Its session was ended; look at `status`.")
         if self.wanted_by:
-            raise TargetHeld(f"a deployment wants the target: {self.wanted_by}", hint="Maintenance goes on tomorrow.")
+            raise TargetHeld(f"a deployment wants the target: {self.wanted_by}", hint="It comes first; this one can be started again when it is over.")
 
     def look(self) -> None:
         """Look once, and remember."""
