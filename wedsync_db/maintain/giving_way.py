@@ -46,7 +46,8 @@ class Watch:
         if self.is_lost:
             raise Displaced("the lock on the target was lost", hint="Its session was ended; look at `status`.")
         if self.wanted_by:
-            raise TargetHeld(f"a deployment wants the target: {self.wanted_by}", hint="It comes first; start again then.")
+            wanted = f"a deployment wants the target: {self.wanted_by}"
+            raise TargetHeld(wanted, hint="It comes first; start again later.")
 
     def look(self) -> None:
         """Look once, and remember."""
