@@ -8,6 +8,7 @@ from datetime import datetime
 from wedsync_db.errors import Refused
 from wedsync_db.load.compare import PAIRS
 from wedsync_db.load.engine import require_machine
+from wedsync_db.load.engines import fitted
 from wedsync_db.load.feasible import cost_of_sending, require_rate
 from wedsync_db.load.options import Options
 from wedsync_db.load.safety import require_confirmed, require_disk, require_no_freeze
@@ -27,12 +28,14 @@ def require_permitted(
 
     Raises:
         Refused: something of this is not so.
-        UsageError: the scenario cannot be split up among so many shards.
+        UsageError: the scenario cannot be split up among so many shards, or calibrated with pgbench.
     """
     runs = 2 * PAIRS if options.before else scenario.repeats
     require_marked(environment)
     require_confirmed(environment, options.confirm)
     require_no_freeze(environment, now, scenario.seconds * runs, say)
+    if options.calibrate:
+        fitted(scenario, "pgbench")
     require_shards(scenario, options)
     if options.shards == 1:  # else others send, and each of them looks at its own machine
         require_machine(scenario)
