@@ -1,5 +1,7 @@
 """The verdict: passed only where the next run would, too; and never because something was not measured."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,6 +23,7 @@ P95 = Criterion("response_ms", "p", "<", 50, 95)
 ERRORS = Criterion("errors", "rate", "<", 0.001)
 
 
+@pytest.mark.parametrize("metric", ["response_ms", "service_ms", "queue_ms", "connect_ms"])
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
@@ -34,8 +37,8 @@ ERRORS = Criterion("errors", "rate", "<", 0.001)
         ((0.0, 60.0), "INCONCLUSIVE"),
     ],
 )
-def test_a_percentile(values, verdict):
-    result = judge([P95], [[value] for value in values])
+def test_a_percentile(metric, values, verdict):
+    result = judge([replace(P95, metric=metric)], [[value] for value in values])
     assert (result.verdict, result.judged[0].values) == (Verdict(verdict), values)
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.statistics import Interval, interval
 
-_VARYING = frozenset({"response_ms", "service_ms", "queue_ms", "pool_util"})
+_VARYING = frozenset({"response_ms", "service_ms", "queue_ms", "connect_ms", "pool_util"})
 
 
 class Verdict(StrEnum):
