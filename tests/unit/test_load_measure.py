@@ -170,7 +170,8 @@ def test_the_cache_is_judged_by_the_phases_that_are_measured():
 
 
 def test_of_a_run_that_was_ended_the_cache_is_judged_as_far_as_it_came():
-    ended = replace(summed(seconds=15.0), observed=observed())
+    seen = observed()
+    ended = replace(summed(seconds=15.0), observed=replace(seen, counted=seen.counted[:16]))
     assert value_of(HIT, SCENARIO, ended) == pytest.approx(0.9)
     before = replace(summed(seconds=8.0), observed=observed())
     assert value_of(HIT, SCENARIO, before) is None

@@ -61,6 +61,7 @@ def test_the_part_that_was_counted_is_known_when_the_rest_is_not():
 def test_windows_add_up_and_neighbours_are_one():
     assert SEEN.over([(1, 2), (6, 9)]).transactions == 51 * (1 + 3)
     assert SEEN.over([(1, 1.3), (1.3, 2)]).transactions == 51, "each of them is shorter than the counters' second"
+    assert SEEN.over([(1, 1.3)]).transactions is None
     assert SEEN.over([]).transactions is None
 
 
@@ -136,7 +137,9 @@ def test_seconds_are_those_of_the_run():
 
 def test_what_is_not_shown_is_not_idle_and_hides_who_waits():
     samples = [Sample(n, (Group("not shown", 1 + n),)) for n in range(10)]
-    assert hidden_note(samples, "loader")[0].startswith("what 10 sessions do is not shown to loader: grant pg_read_all")
+    assert hidden_note(samples, "loader")[0].startswith(
+        "what sessions do, up to 10 at a time, is not shown to loader: grant pg_read_all_stats to loader"
+    )
     found = Observed(seconds_of(samples, 10, begun=0.0)).between(0, 1)
     assert found.waits == {"not shown": 5.5}
     assert found.lock_waits_max is None
@@ -155,11 +158,11 @@ def test_statements_are_told_apart_by_what_they_are_and_not_by_their_values():
     texts = Texts(PRELUDE)
     for n in range(3):
         texts.meet([sent(n, f"update guests set name = 'Ann {n}' where id = {n}.5 and t1 = $1;")], 2)
-    texts.meet([sent(9, "select /* 7 */ * from forms limit 20;"), sent(7, "select * from forms limit 10;")], 4)
-    update, select = texts.top()
+    texts.meet([sent(9, "select /* 7 */ * from forms limit 20;"), sent(7, "select * from forms limit 10;")], 14)
+    select, update = texts.top()
     assert update.text == "update guests set name = '…' where id = ? and t1 = $1;"
     assert select.text == "select * from forms limit ?;"
-    assert (update.share, select.share) == (0.6, 0.4)
+    assert (update.share, select.share) == (0.3, 0.7)
     assert update.calls is None
 
 

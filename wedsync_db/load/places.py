@@ -20,11 +20,13 @@ from wedsync_db.settings import Environment
 class Places:
     """The database that is tested, and, where two are compared, the one without the migration.
 
-    `server` is its version, `fingerprint` what tests must have in common to be compared.
+    `beside` is another database of their server, to look at them from; `server` is its version, `fingerprint` what tests
+    must have in common to be compared.
     """
 
     newest: Address
     older: Address | None
+    beside: Address
     server: str
     fingerprint: str
 
@@ -56,17 +58,17 @@ def places(
             installation.readable(environment, backup) as plain,
             copies_of(plain, scratch, migrations, older, scenario, say) as (newest, other),
         ):
-            yield _places(newest, other, scenario, f"{engine} on {backup.id}")
+            yield _places(newest, other, newest.with_database("postgres"), scenario, f"{engine} on {backup.id}")
         return
     with load_database(target, migrations, scenario) as newest:
         if older is None:
-            yield _places(newest, None, scenario, engine)
+            yield _places(newest, None, target, scenario, engine)
             return
         with load_database(target, older, scenario, before=True) as other:
-            yield _places(newest, other, scenario, engine)
+            yield _places(newest, other, target, scenario, engine)
 
 
-def _places(newest: Address, older: Address | None, scenario: Scenario, how: str) -> Places:
+def _places(newest: Address, older: Address | None, beside: Address, scenario: Scenario, how: str) -> Places:
     with session(newest, "load-test") as connection:
         version = connection.info.parameter_status("server_version")
-        return Places(newest, older, f"PostgreSQL {version}", fingerprint(connection, scenario, how))
+        return Places(newest, older, beside, f"PostgreSQL {version}", fingerprint(connection, scenario, how))

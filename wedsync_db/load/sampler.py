@@ -17,7 +17,6 @@ from typing import Any, LiteralString
 import psycopg
 
 from wedsync_db.errors import Unreachable
-from wedsync_db.load.engine import Measured
 from wedsync_db.load.observed import COUNTERS, STEP_SECONDS, Counted, Observed, Pooled, Statement
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.scripts import as_sent
@@ -33,7 +32,7 @@ from wedsync_db.load.seen import (
     statements_of,
     wait_of,
 )
-from wedsync_db.load.summary import Summary, summary_of
+from wedsync_db.load.summary import Summary
 from wedsync_db.monitor.console import asking
 from wedsync_db.monitor.statements import growth, read_statements, texts
 from wedsync_db.postgres.queries import query
@@ -162,15 +161,18 @@ class Sampler:
 
 
 def observing(
-    once: Callable[..., Measured], scenario: Scenario, address: Address, *, through: Address
+    once: Callable[..., Summary], scenario: Scenario, address: Address, *, through: Address
 ) -> Callable[..., Summary]:
-    """What makes one run, and looks at the server meanwhile; see `sampling`. It takes what the run takes by name."""
+    """What makes one run of this, and looks at the server meanwhile; for the arguments see `sampling`.
+
+    It takes whatever the run takes by name. Where a pooler is in between, the run gets `pooled` besides: whom to tell.
+    """
 
     def run(**ways: Any) -> Summary:
         with sampling(address, through=through, prelude=scenario.prelude) as sampler:
             if scenario.connections == "pgbouncer":
                 ways["pooled"] = sampler.ask
-            found = summary_of(once(**ways))
+            found = once(**ways)
             return replace(found, observed=sampler.observed(found.began))
 
     return run

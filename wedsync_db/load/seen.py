@@ -128,7 +128,8 @@ def hidden_note(samples: Iterable[Sample], role: str) -> tuple[str, ...]:
     if not most:
         return ()
     return (
-        f"what {most} sessions do is not shown to {role}: grant pg_read_all_stats to {role}, track_activities = on",
+        f"what sessions do, up to {most} at a time, is not shown to {role}: "
+        f"grant pg_read_all_stats to {role}, and track_activities = on",
     )
 
 
