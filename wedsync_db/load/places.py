@@ -20,8 +20,8 @@ from wedsync_db.settings import Environment
 class Places:
     """The database that is tested, and, where two are compared, the one without the migration.
 
-    `beside` is another database of their server, to look at them from; `server` is its version, `fingerprint` what tests
-    must have in common to be compared.
+    `beside` is another database of their server, from which they are looked at; `server` is its version, `fingerprint`
+    what tests must have in common to be compared.
     """
 
     newest: Address

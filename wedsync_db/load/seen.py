@@ -127,10 +127,8 @@ def hidden_note(samples: Iterable[Sample], role: str) -> tuple[str, ...]:
     most = max((group.sessions for one in samples for group in one.groups if group.wait == NOT_SHOWN), default=0)
     if not most:
         return ()
-    return (
-        f"what sessions do, up to {most} at a time, is not shown to {role}: "
-        f"grant pg_read_all_stats to {role}, and track_activities = on",
-    )
+    what = f"what sessions do, up to {most} at a time, is not shown to {role}"
+    return (f"{what}: grant pg_read_all_stats to {role}, and track_activities = on",)
 
 
 def _second(begun: float, number: int) -> int:
