@@ -10,7 +10,7 @@ import contextvars
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
+    create_table_artifact,
     update_progress_artifact,
 )
 from prefect.client.orchestration import get_client
@@ -39,6 +40,13 @@ def publish(key: str, markdown: str, description: str) -> None:
     if _in_run():
         page = fitted(markdown)
         _patiently(lambda: create_markdown_artifact(markdown=page, key=_slug(key), description=description))
+
+
+def publish_table(key: str, rows: Sequence[Mapping[str, str]], description: str) -> None:
+    """Show a table in the run's artifacts. Best effort."""
+    if _in_run():
+        table = [{name: redact(value) for name, value in row.items()} for row in rows]
+        _patiently(lambda: create_table_artifact(table=table, key=_slug(key), description=description))
 
 
 def publish_link(key: str, address: str, description: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import select
+import shutil
 import sys
 import time
 from contextlib import suppress
@@ -27,6 +28,14 @@ def prepare() -> None:
 def say(text: str) -> None:
     """One line for the person who waits."""
     _tell(f"{redact(text)}\n")
+
+
+def over(text: str) -> bool:
+    """Write over the line of progress, as much as fits; nothing takes it away. False where there is no terminal."""
+    if not _on_terminal():
+        return False
+    _tell(redact(text)[: shutil.get_terminal_size().columns - 1])
+    return True
 
 
 def can_ask() -> bool:

@@ -56,6 +56,12 @@ def arrivals(phases: Sequence[Phase], seed: int) -> Floats:
     return np.interp(units, expected, times)
 
 
+def when(phases: Sequence[Phase], count: float) -> float:
+    """In which second so many arrivals have been due, on average."""
+    times, expected = _cumulative(phases)
+    return float(np.interp(count, expected, times))
+
+
 def schedule(phases: Sequence[Phase], weights: Sequence[float], users: int, seed: int) -> Schedule:
     """The whole run.
 

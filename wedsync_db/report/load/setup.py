@@ -10,6 +10,8 @@ from wedsync_db.load.run import LoadTest
 from wedsync_db.load.scenario import Scenario, shipped
 from wedsync_db.report.markdown import counted, duration
 
+_ENGINES = {"threads": "our generator", "pgbench": "pgbench"}
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -43,11 +45,9 @@ def facts(test: LoadTest) -> Sequence[Fact]:
         Fact("Load", f"{_range(scenario, 1)} requests a second", _at_work(scenario)),
         Fact("Length", f"{counted(len(test.runs), 'run')} of {duration(measured)}", "measured, after warming up"),
         Fact("Connections", _connections(scenario), "all requests share them"),
-        Fact("Server", test.server, f"{counted(len(test.migrations), 'migration')}, a database of its own"),
+        Fact("Server", test.server, f"{counted(len(test.migrations), 'migration')}, {_rows(test)}"),
         Fact("People", f"{scenario.users:,} users", f"of {counted(scenario.tenants, 'supplier')}, drawn by chance"),
-        Fact("Seed", str(test.seed), "the same seed, the same load"),
-        *([Fact("Engine", "pgbench", "it looks at no rows")] if test.engine == "pgbench" else []),
-        *([Fact("Calibrated", str(test.calibration))] if test.calibration else []),
+        Fact("Made by", _ENGINES[test.engine], f"seed {test.seed}: the same seed, the same load"),
     )
 
 
@@ -56,7 +56,10 @@ def repro(test: LoadTest) -> str:
     scenario = test.scenario
     name = scenario.name if scenario.name in shipped() else f"{scenario.name}.toml"
     given = [name, "--pool", str(scenario.pool), "--repeats", str(scenario.repeats), "--seed", str(test.seed)]
-    given += ["--engine", test.engine] if test.engine != "threads" else []
+    compared = test.comparison.with_what.partition("before ")[2] if test.comparison else ""
+    chosen = {"--engine": test.engine if test.engine != "threads" else "", "--copy": test.backup, "--before": compared}
+    given += [word for option, chosen_ in chosen.items() if chosen_ for word in (option, chosen_)]
+    given += ["--calibrate"] if test.calibration else []
     return shlex.join(["./dev", "load-test", test.environment, *given])
 
 
@@ -71,6 +74,10 @@ def _range(scenario: Scenario, factor: float) -> str:
     rates = [factor * rate for one in scenario.phases if one.measured for rate in (one.rate, one.rate_at_end)]
     low, high = f"{min(rates):,.0f}", f"{max(rates):,.0f}"
     return low if low == high else f"{low} to {high}"
+
+
+def _rows(test: LoadTest) -> str:
+    return f"the rows of the backup {test.backup}" if test.backup else "a database of its own"
 
 
 def _connections(scenario: Scenario) -> str:
