@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.pooler import needs_pgbouncer
 from tests.support.processes import eventually, started_with
-from wedsync_db.errors import Refused, Unreachable
+from wedsync_db.errors import Refused, Unreachable, WedsyncError
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.load import bouncer as bouncers
 from wedsync_db.load.criteria import read_criteria
@@ -96,6 +96,17 @@ def test_many_clients_share_a_few_connections_and_nothing_of_each_other(login, d
     assert eventually(lambda: sessions(db, login) == 0)
 
 
+@pytest.mark.faults
+@pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 5220, reason="too few file handles allowed here")
+def test_five_thousand_clients(login, db):
+    seen = []
+    many = replace(SCENARIO, pool=20, clients=5000, phases=(Phase("steady", 4, 1000, 1000),))
+    found = run(many, login, seed=1, tell=lambda _: seen.append(sessions(db, login)) or True)
+    assert (found.code == 0).all()
+    assert found.leaks == 0
+    assert 0 < max(seen) <= 20
+
+
 def test_a_statement_is_ended_in_time_through_it_too(login):
     text = "select current_setting('app.tenant'), pg_sleep(case :n when 0 then 5 else 0 end);"
     slow = replace(WHOSE, text=text, draws={"n": Draw(0, 9)})
@@ -137,6 +148,13 @@ def test_what_pgbouncer_cannot_be_told_is_refused(login):
     for parameters, said in (({"sslrootcert": "system"}, "sslrootcert=system"), ({"options": "-c x=y"}, "options")):
         with pytest.raises(Refused, match=f"cannot be told {said}"):
             run(SCENARIO, replace(login, parameters=parameters), seed=1)
+
+
+def test_one_that_does_not_start_is_said(login, monkeypatch, own_folder):
+    monkeypatch.setattr(bouncers, "find_pgbouncer", lambda: Path("/bin/false"))
+    with pytest.raises(WedsyncError, match="pgbouncer did not start: it says nothing"):
+        run(SCENARIO, login, seed=1)
+    assert list(own_folder.glob("*bouncer-*")) == []
 
 
 def test_without_a_pgbouncer_the_package_is_named(login, monkeypatch):

@@ -197,7 +197,7 @@ def _await(process: subprocess.Popen[bytes], folder: Path, log: IO[bytes]) -> No
             if probe.connect_ex(str(folder / f".s.PGSQL.{PORT}")) == 0:
                 return
         if process.poll() is not None or time.monotonic() > deadline:
-            raise WedsyncError(f"pgbouncer did not start: {_last_said(log)}")
+            raise WedsyncError(f"pgbouncer did not start: {_last_said(log) or 'it says nothing'}")
         time.sleep(0.01)
 
 
