@@ -18,23 +18,38 @@ def load_test(arguments: argparse.Namespace, installation: Installation) -> Answ
         WedsyncError: how it ended, if not well.
     """
     from wedsync_db.load.engines import fitted
-    from wedsync_db.load.run import require_marked
+    from wedsync_db.load.options import Options
+    from wedsync_db.load.permitted import require_marked
     from wedsync_db.load.safety import MOST_CONNECTIONS, require_confirmed
     from wedsync_db.load.scenario import MOST_RUNS, find_scenario, read_scenario, with_options
+    from wedsync_db.load.shard_plan import require_shards
 
     environment = installation.environment(arguments.environment)
     path = find_scenario(arguments.scenario)
     scenario = read_scenario(path)
     _within("--pool", arguments.pool, MOST_CONNECTIONS)
     _within("--repeats", arguments.repeats, MOST_RUNS)
-    fitted(with_options(scenario, pool=arguments.pool), arguments.engine)
+    options = Options(engine=arguments.engine, calibrate=arguments.calibrate, shards=arguments.shards)
+    require_shards(fitted(with_options(scenario, pool=arguments.pool), options.engine), options)
     require_marked(environment)
     require_confirmed(environment, arguments.confirm)
     prepare(installation)
     from flows.load_test import load_test as flow
+    from tasks.shards import require_api
+
+    if arguments.shards > 1:
+        require_api()
 
     how = (arguments.pool, arguments.repeats, arguments.seed, arguments.before)
-    given = (environment.name, str(path), *how, arguments.engine, arguments.calibrate, arguments.confirm)
+    given = (
+        environment.name,
+        str(path),
+        *how,
+        arguments.engine,
+        arguments.calibrate,
+        arguments.confirm,
+        arguments.shards,
+    )
     # a file of somebody's own is none of the names that the form offers
     return run(lambda: flow.with_options(validate_parameters=False)(*given, return_state=True))
 

@@ -12,11 +12,12 @@ from pydantic import Field
 from tasks.each import all_ended
 from tasks.load import ScenarioName, run_load_test
 from tasks.names import EnvironmentName
-from wedsync_db.load.options import Engine, Options
+from wedsync_db.load.options import MOST_SHARDS, Engine, Options
 from wedsync_db.load.safety import MOST_CONNECTIONS
 from wedsync_db.load.scenario import MOST_RUNS
 
 Connections = Annotated[int, Field(ge=1, le=MOST_CONNECTIONS)]
+Shards = Annotated[int, Field(ge=1, le=MOST_SHARDS)]
 Repeats = Annotated[int, Field(ge=1, le=MOST_RUNS)]
 
 
@@ -25,7 +26,7 @@ def _run_name() -> str:
 
 
 @flow(name="load_test", flow_run_name=_run_name, retries=0, persist_result=False)
-def load_test(
+def load_test(  # noqa: PLR0913, PLR0917 each is a field of the form
     environment: EnvironmentName,
     scenario: ScenarioName = "users_1000",
     pool: Connections | None = None,
@@ -35,6 +36,7 @@ def load_test(
     engine: Engine = "threads",
     calibrate: bool = False,
     confirm: str | None = None,
+    shards: Shards = 1,
 ) -> State[object]:
     """Run a scenario in a database of its own beside the target, as often as a verdict needs, and judge it.
 
@@ -53,6 +55,8 @@ def load_test(
         engine: Who sends: threads of our own, or pgbench, which looks at no rows and so counts for no promotion.
         calibrate: Let both engines run for ten seconds before: where they do not agree, the test is INVALID.
         confirm: The environment's name, where deployments to it have to be approved.
+        shards: How many machines send, where one cannot send enough; each needs a worker of the work pool
+            wedsync-db-load.
     """
-    options = Options(pool, repeats, seed, before, engine, calibrate, confirm)
+    options = Options(pool, repeats, seed, before, engine, calibrate, confirm, shards)
     return all_ended([run_load_test(environment, scenario, options)])

@@ -13,6 +13,7 @@ from wedsync_db.errors import Inconclusive, UsageError
 from wedsync_db.load import shards
 from wedsync_db.load.board import Seat
 from wedsync_db.load.measure import doubts
+from wedsync_db.load.options import Options
 from wedsync_db.load.scenario import read_scenario, shipped
 from wedsync_db.load.shard_plan import (
     Probe,
@@ -56,10 +57,20 @@ def test_another_schedule_has_another_digest():
     assert len({schedule_digest(SCENARIO, 1), *others}) == 4
 
 
-@pytest.mark.parametrize(("many", "said"), [(0, "1 to 64"), (65, "1 to 64"), (3, "3 shards cannot share a pool of 2")])
-def test_too_many_are_refused(many, said):
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (Options(shards=0), "1 to 64"),
+        (Options(shards=65), "1 to 64"),
+        (Options(shards=3), "3 shards cannot share a pool of 2"),
+        (Options(shards=2, engine="pgbench"), "threads of our own"),
+        (Options(shards=2, calibrate=True), "threads of our own"),
+        (Options(shards=2, copy="newest"), "reaches a scratch server"),
+    ],
+)
+def test_what_cannot_be_split_up_is_refused(options, said):
     with pytest.raises(UsageError, match=said):
-        require_shards(SCENARIO, many)
+        require_shards(SCENARIO, options)
 
 
 @given(st.floats(-1e6, 1e6), st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=20))

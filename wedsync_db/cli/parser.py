@@ -134,6 +134,7 @@ def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     )
     load.add_argument("--calibrate", action="store_true", help="see first that pgbench measures the same")
     load.add_argument("--confirm", metavar="ENV", help="type its name, where deployments to it have to be approved")
+    load.add_argument("--shards", metavar="K", type=int, default=1, help="so many machines send (default: this one)")
     load.add_argument("--seed", metavar="N", type=int, default=1, help="what is drawn comes from it (default: 1)")
     repair = _verb(verbs, "repair", "Bring back from a backup what a migration destroyed; what is newer stays.")
     repair.add_argument(

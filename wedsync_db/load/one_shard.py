@@ -9,7 +9,7 @@ from wedsync_db.errors import Inconclusive, Refused
 from wedsync_db.installation import Installation
 from wedsync_db.load.board import Order, Place, place
 from wedsync_db.load.engine import run
-from wedsync_db.load.run import require_marked
+from wedsync_db.load.permitted import require_marked
 from wedsync_db.load.shard_plan import Probe, by_our_clock, part_of, schedule_digest
 from wedsync_db.load.summary import Cell, Summary, summary_of
 

@@ -17,7 +17,7 @@ class Options:
     `before` is a migration: the scenario also runs as the schema is before it, in turn, and both are compared. `engine`
     is who sends; with `calibrate` both engines do for a few seconds before, to see that they measure the same.
     `confirm` is the environment's name, typed by who answers for it. With more than one of `shards` as many machines
-    send.
+    send. `copy` is a backup by its name, or `newest`: it is restored on a scratch server, and the test runs there.
     """
 
     pool: int | None = None
@@ -28,3 +28,4 @@ class Options:
     calibrate: bool = False
     confirm: str | None = None
     shards: int = 1
+    copy: str = ""

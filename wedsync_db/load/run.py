@@ -9,33 +9,31 @@ from functools import partial
 
 import psycopg
 
-from wedsync_db.errors import Refused
 from wedsync_db.installation import Installation
 from wedsync_db.load.before import before
-from wedsync_db.load.beside import load_database
 from wedsync_db.load.calibration import Calibration, calibrate, doubts_of
-from wedsync_db.load.compare import PAIRS
-from wedsync_db.load.engine import Measured, require_machine
 from wedsync_db.load.engines import RUNS, fitted
-from wedsync_db.load.feasible import cost_of_sending, expected, require_rate
-from wedsync_db.load.fingerprint import fingerprint
+from wedsync_db.load.feasible import expected
 from wedsync_db.load.options import Engine, Options
+from wedsync_db.load.permitted import require_permitted, require_room
+from wedsync_db.load.places import places
 from wedsync_db.load.rounds import Earlier, Run, in_turn, repeat, with_earlier
-from wedsync_db.load.safety import require_confirmed, require_disk, require_no_freeze, standby_lag
+from wedsync_db.load.safety import standby_lag
+from wedsync_db.load.sampler import observing
 from wedsync_db.load.scenario import Scenario, with_options
+from wedsync_db.load.shards import Shards, run_in_shards
 from wedsync_db.load.stopping import KillSwitch
 from wedsync_db.load.summary import Summary, summary_of
 from wedsync_db.load.verdict import Comparison, Result
 from wedsync_db.load.worker import Progress
 from wedsync_db.maintain.giving_way import Watch, watching
 from wedsync_db.migrate.plan import plan_of, require_sound
+from wedsync_db.model import Backup
 from wedsync_db.postgres.locks import target_lock
-from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
 from wedsync_db.settings import Environment
 
 _SEEDS_APART = 10  # a run draws from a few seeds that follow each other
-_MOST_OF_CONNECTIONS = 0.8
 
 Tell = Callable[[Progress], None]
 Baseline = Callable[[str], Earlier | None]
@@ -56,6 +54,7 @@ class LoadTest:
     fingerprint: str = ""
     engine: Engine = "threads"
     calibration: Calibration | None = None
+    backup: str = ""  # that was restored for it; "" for made-up suppliers alone
 
     @property
     def comparison(self) -> Comparison | None:
@@ -63,14 +62,16 @@ class LoadTest:
         return self.result.comparison
 
 
-def load_test(
+def load_test(  # noqa: PLR0913 what a test is made of
     installation: Installation,
     environment: Environment,
     scenario: Scenario,
     *,
     options: Options,
     clock: Callable[[], datetime],
+    backup: Backup | None = None,
     baseline: Baseline = lambda _: None,
+    shards: Shards | None = None,
     say: Callable[[str], None] = lambda _: None,
     tell: Tell = lambda _: None,
 ) -> LoadTest:
@@ -82,7 +83,9 @@ def load_test(
         scenario: What is done, and asked for.
         options: How it is done.
         clock: The time.
+        backup: Run on a copy of it, on a scratch server of our own, instead of beside the target.
         baseline: Gives the runs of earlier tests, by fingerprint.
+        shards: How those who send are started on other machines; without it, this machine sends.
         say: Gets each run in a line.
         tell: Gets the progress about once a second.
 
@@ -92,99 +95,65 @@ def load_test(
         UsageError: there is no such migration to compare with, or the engine cannot do this scenario.
         TargetHeld: somebody holds the target, or a deployment wanted it meanwhile.
         Unreachable: the connections are not to be had.
-        Inconclusive: a process of the generator was lost.
+        BackupError: the backup is damaged.
+        Inconclusive: a process of the generator was lost, or there is no server here that could hold the backup.
     """
-    started_at, seed = clock(), options.seed
-    scenario = with_options(scenario, pool=options.pool, repeats=options.repeats)
-    _require_allowed(environment, scenario, options, started_at, say)
-    scenario = fitted(scenario, options.engine, say)
-    require_machine(scenario)
-    require_rate(scenario, cost_of_sending(scenario))
+    started_at = clock()
+    scenario = fitted(with_options(scenario, pool=options.pool, repeats=options.repeats), options.engine, say)
+    require_permitted(environment, scenario, options, started_at, say)
     plan = plan_of(environment.migrations, ())
     require_sound(plan)
     with installation.target(environment.name, create=True) as target:
-        server, print_of = _server(target, scenario, options.engine, say)
+        if backup is None:
+            require_room(target, scenario, say)
         older = before(target, plan.pending, options.before)
         wait = environment.guard.wait_for_holder_seconds
         with (
             target_lock(target, "load-test", wait_seconds=wait, say=say) as lock,
             watching(target, lock.pid) as watch,
-            load_database(target, plan.pending, scenario) as address,
             session(target, "load-test-standbys") as looking,
+            places(
+                installation,
+                environment,
+                target,
+                plan.pending,
+                older,
+                scenario,
+                backup=backup,
+                engine=options.engine if options.shards == 1 else f"{options.engine} x{options.shards}",
+                say=say,
+            ) as place,
         ):
-            say(f"{scenario.title}: {scenario.seconds:.0f} s a run, {scenario.repeats} runs, on {server}")
+            say(f"{scenario.title}: {scenario.seconds:.0f} s a run, {scenario.repeats} runs, on {place.server}")
             say(expected(scenario))
-            calibration = _calibrated(scenario, address, options, say)
-            send = RUNS[options.engine]
+            calibration = _calibrated(scenario, place.newest, options, say)
+            send = _sender(scenario, options, shards, watch, say)
 
             def run(where: Address, number: int) -> Run:
-                once = partial(send, scenario, where, seed=seed + _SEEDS_APART * number)
+                sent = partial(send, where, seed=options.seed + _SEEDS_APART * number)
+                once = observing(sent, scenario, where, through=place.beside, sent_elsewhere=bool(shards))
                 return _doubted(_one(scenario, once, watch, looking, tell), calibration)
 
-            if older is None:
-                compare = with_earlier(scenario, plan.pending, lambda: baseline(print_of))
-                runs, result = repeat(scenario, address, run, compare, say)
+            if place.older is None or older is None:
+                compare = with_earlier(scenario, plan.pending, lambda: baseline(place.fingerprint))
+                runs, result = repeat(scenario, place.newest, run, compare, say)
             else:
-                with load_database(target, older, scenario, before=True) as other:
-                    what = f"before {plan.pending[len(older)].id}"
-                    runs, result = in_turn(scenario, address, other, run, what, say)
-    migrations = tuple((one.id, one.deploy.sha256) for one in plan.pending)
+                what = f"before {plan.pending[len(older)].id}"
+                runs, result = in_turn(scenario, place.newest, place.older, run, what, say)
     return LoadTest(
-        environment.name,
-        scenario,
-        server,
-        seed,
-        started_at,
-        migrations,
-        runs,
-        result,
-        print_of,
-        options.engine,
-        calibration,
+        environment=environment.name,
+        scenario=scenario,
+        server=place.server,
+        seed=options.seed,
+        started_at=started_at,
+        migrations=tuple((one.id, one.deploy.sha256) for one in plan.pending),
+        runs=runs,
+        result=result,
+        fingerprint=place.fingerprint,
+        engine=options.engine,
+        calibration=calibration,
+        backup=backup.id if backup else "",
     )
-
-
-def _require_allowed(
-    environment: Environment, scenario: Scenario, options: Options, now: datetime, say: Callable[[str], None]
-) -> None:
-    runs = 2 * PAIRS if options.before else scenario.repeats
-    require_marked(environment)
-    require_confirmed(environment, options.confirm)
-    require_no_freeze(environment, now, scenario.seconds * runs, say)
-    if options.calibrate:
-        fitted(scenario, "pgbench")
-
-
-def require_marked(environment: Environment) -> None:
-    """Make sure that this environment is one for load tests.
-
-    Raises:
-        Refused: nothing says so.
-    """
-    if not environment.load_test:
-        raise Refused(
-            f"{environment.name} is not for load tests",
-            hint="They slow down all on its server. Where that harms nobody: load_test = true in environments.toml.",
-        )
-
-
-def _server(target: Address, scenario: Scenario, engine: Engine, say: Callable[[str], None]) -> tuple[str, str]:
-    """The server's version, and the fingerprint of this test on it; it has room for the pool and the rows.
-
-    Raises:
-        Refused: it has not.
-    """
-    pool = scenario.pool
-    with session(target, "load-test") as connection:
-        version, room = connection.execute(query("load", "server"), {}).fetchall()[0]
-        print_of = fingerprint(connection, scenario, engine)
-        require_disk(connection, scenario.safety.needed_mb(scenario.tenants), say)
-    if pool > room * _MOST_OF_CONNECTIONS:
-        raise Refused(
-            f"a pool of {pool} takes more than {_MOST_OF_CONNECTIONS:.0%} of the {room} connections there are",
-            hint=f"Raise max_connections to {round(pool / _MOST_OF_CONNECTIONS) + 10}, or test a smaller pool.",
-        )
-    return f"PostgreSQL {version}", print_of
 
 
 def _calibrated(
@@ -204,8 +173,17 @@ def _doubted(run: Run, calibration: Calibration | None) -> Run:
     return replace(run, summary=replace(run.summary, problems=(*run.summary.problems, *doubts)))
 
 
+def _sender(
+    scenario: Scenario, options: Options, shards: Shards | None, watch: Watch, say: Callable[[str], None]
+) -> Callable[..., Summary]:
+    """What sends a run to a database: this machine, or several."""
+    if shards:
+        return partial(run_in_shards, scenario, shards=shards, idle=watch.require_nobody, say=say)
+    return lambda where, **given: summary_of(RUNS[options.engine](scenario, where, **given))
+
+
 def _one(
-    scenario: Scenario, send: Callable[..., Measured], watch: Watch, looking: psycopg.Connection, tell: Tell
+    scenario: Scenario, send: Callable[..., Summary], watch: Watch, looking: psycopg.Connection, tell: Tell
 ) -> Run:
     """One run, which ends early when a deployment wants the target, or it does nothing but harm."""
     watch.require_nobody()
@@ -217,6 +195,6 @@ def _one(
         pulled = switch.is_pulled(progress, standby_lag(looking))
         return not (pulled or watch.wanted_by or watch.is_lost)
 
-    run = summary_of(send(tell=hear))
+    run = send(tell=hear)
     watch.require_nobody()
     return Run(run, switch.why)

@@ -13,7 +13,7 @@ import numpy as np
 
 from wedsync_db.errors import UsageError
 from wedsync_db.load.measure import doubts
-from wedsync_db.load.options import MOST_SHARDS
+from wedsync_db.load.options import MOST_SHARDS, Options
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import schedule
 from wedsync_db.load.summary import Summary
@@ -28,16 +28,21 @@ class Probe:
     answered: float
 
 
-def require_shards(scenario: Scenario, shards: int) -> None:
+def require_shards(scenario: Scenario, options: Options) -> None:
     """Make sure that a scenario can be split up among so many.
 
     Raises:
-        UsageError: there are too many of them.
+        UsageError: there are too many of them, or pgbench is to send.
     """
+    shards = options.shards
     if not 1 <= shards <= MOST_SHARDS:
         raise UsageError(f"--shards is 1 to {MOST_SHARDS}")
     if shards > scenario.pool:
         raise UsageError(f"{shards} shards cannot share a pool of {scenario.pool}", hint="Each needs a connection.")
+    if shards > 1 and (options.engine != "threads" or options.calibrate):
+        raise UsageError("shards send with threads of our own", hint="pgbench, and --calibrate, are for one machine.")
+    if shards > 1 and options.copy:
+        raise UsageError("no other machine reaches a scratch server of ours", hint="--copy is for one machine.")
 
 
 def part_of(scenario: Scenario, number: int, of: int) -> Scenario:

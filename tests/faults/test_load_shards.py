@@ -1,0 +1,191 @@
+"""A load test on two Prefect workers, and what is left of it when a part of it is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.support.case import ROLE, Case, database, environ_of, write_settings
+from tests.support.load_shards import arrived, expected, scenario_of
+from tests.support.served import Asked, until
+from wedsync_db.cli.serving import _QUIET
+from wedsync_db.errors import Inconclusive
+from wedsync_db.home import Home
+from wedsync_db.installation import CHECKOUT, Installation
+from wedsync_db.load.beside import load_database
+from wedsync_db.load.options import LOAD_POOL, Options
+from wedsync_db.load.run import load_test
+from wedsync_db.load.schedule import schedule
+from wedsync_db.load.shards import run_in_shards
+from wedsync_db.load.summary import Summary
+from wedsync_db.migrate.plan import plan_of
+from wedsync_db.postgres.session import session
+
+pytestmark = pytest.mark.faults
+_NAMES = ("machine-a", "machine-b")
+_SESSIONS = "select count(*) from pg_stat_activity where application_name like 'wedsync-db/load%'"
+_DATABASES = "select datname from pg_database where datname like '%\\_load'"
+
+
+@dataclass(frozen=True)
+class Machines(Asked):
+    """Two workers of the pool of load generators, each a process of its own, on one case."""
+
+    case: Case
+    environ: dict[str, str]
+
+    def prefect(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return self.process("-m", "prefect", *arguments)
+
+    def process(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self.case.folder / "said").open("ab") as said:
+            return subprocess.Popen(
+                [sys.executable, *arguments], cwd=CHECKOUT, env=self.environ, stdin=subprocess.DEVNULL,
+                stdout=said, stderr=said,
+            )  # fmt: skip
+
+    def said(self) -> str:
+        return (self.case.folder / "said").read_text()
+
+    def runs(self, but: Collection[str] = ()) -> list[dict]:
+        """The runs of shards."""
+        found = self.ask("/flow_runs/filter", {"flows": {"name": {"any_": ["load_shard"]}}})
+        return [run for run in found if run["id"] not in but]
+
+    def ended(self, before: Collection[str], *how: str) -> list[dict]:
+        """The runs that were not there before, once they ended so."""
+        until(lambda: sorted(run["state"]["name"] for run in self.runs(before)) == sorted(how), 90)
+        return self.runs(before)
+
+    def shard_of(self, name: str) -> int:
+        """The process of the run that a worker looks after."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                environ = (folder / "environ").read_bytes().split(b"\0")
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+                is_ours = f"WEDSYNC_HOME={self.environ['WEDSYNC_HOME']}".encode() in environ
+                if is_ours and f"PREFECT__WORKER_NAME={name}".encode() in environ and b"-m" in words:
+                    return int(folder.name)
+        raise AssertionError(f"no run of {name}:\n{self.said()}")
+
+
+@pytest.fixture(scope="module")
+def machines(prefect_server, clusters):
+    from prefect.settings import PREFECT_API_URL
+
+    folder = Path(tempfile.mkdtemp(prefix="wedsync-shards-"))
+    folder.chmod(0o711)
+    cluster = clusters(18)
+    with database(cluster, f"shards_{os.getpid()}") as address, session(cluster.address(), "test") as admin:
+        admin.execute(f"alter role {ROLE} createdb")
+        write_settings(folder, "load_test = true")
+        environ = dict(environ_of(folder, Home(folder / "home").ensure().path, address))
+        api = PREFECT_API_URL.value()
+        whole = {**os.environ, **environ, **_QUIET, "PREFECT_API_URL": api, "PREFECT_WORKER_QUERYSECONDS": "1"}
+        whole |= {"PREFECT_HOME": str(folder / "prefect")}
+        case = Case(folder, address, cluster.address(address.dbname), Installation(CHECKOUT, whole))
+        with working(Machines(api, case, whole)) as made:
+            yield made
+        admin.execute(f"alter role {ROLE} nocreatedb")
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def working(made: Machines):
+    made.ask("/work_pools/", {"name": LOAD_POOL, "type": "process", "base_job_template": template()})
+    deploying = made.prefect("--no-prompt", "deploy", "-n", "load_shard")
+    start = ("worker", "start", "--pool", LOAD_POOL, "--type", "process", "--limit", "1", "--name")
+    workers = [made.prefect(*start, name) for name in _NAMES]
+    try:
+        assert deploying.wait(120) == 0, made.said()
+        yield made
+    finally:
+        for worker in workers:
+            worker.send_signal(signal.SIGINT)
+        for worker in workers:
+            worker.wait(60)
+
+
+def template() -> dict:
+    """What `prefect work-pool create` would have the pool do."""
+    from prefect.workers.process import ProcessWorker
+
+    return ProcessWorker.get_default_base_job_template()
+
+
+def test_two_shards_on_two_workers_are_one_load_test(machines):
+    from tasks.shards import shards_of
+
+    case, said, before = machines.case, [], [run["id"] for run in machines.runs()]
+    scenario = scenario_of(case, 2.5)
+    pending = plan_of(case.installation.environment("case").migrations, ()).pending
+    with load_database(case.address, pending, scenario) as address:
+        found = run_in_shards(scenario, address, shards_of("case", 2), seed=3, tell=lambda _: True, say=said.append)
+        assert arrived(address) == expected(scenario, 3)
+        with session(address, "test") as connection:
+            rows = connection.execute("select worker, result from wedsync_load.shard order by number").fetchall()
+    whole = schedule(scenario.phases, [1], scenario.users, 3)
+    parts = [Summary.from_bytes(result) for _, result in rows]
+    assert {name for name, _ in rows} == set(_NAMES)
+    assert said == [f"2 shards are ready: {rows[0][0]}, {rows[1][0]}"]
+    assert [one.arrivals for one in found.seconds] == [
+        sum(one) for one in zip(*([cell.arrivals for cell in part.seconds] for part in parts), strict=True)
+    ]
+    assert sum(one.arrivals for one in found.seconds) == len(whole)
+    times = Summary.sum(parts).chosen(["steady"]).response
+    ours = found.chosen(["steady"]).response
+    assert [ours.percentile(percent) for percent in (50, 95, 99)] == [times.percentile(p) for p in (50, 95, 99)]
+    runs = machines.ended(before, "Completed", "Completed")
+    assert [set(run["parameters"]) for run in runs] == [{"environment", "ticket", "number"}] * 2
+
+
+def test_a_shard_that_is_killed_is_no_verdict_and_leaves_nothing(machines):
+    from tasks.shards import shards_of
+
+    case, killed = machines.case, []
+    scenario = scenario_of(case, 300)
+
+    def kill(progress):
+        if progress.answered and not killed:
+            killed.append(machines.shard_of(_NAMES[1]))
+            os.kill(killed[0], signal.SIGKILL)
+
+    with pytest.raises(Inconclusive, match=rf"shard [12] of 2 \({_NAMES[1]}\) was lost"):
+        load_test(
+            case.installation,
+            case.installation.environment("case"),
+            scenario,
+            options=Options(shards=2),
+            shards=shards_of("case", 2),
+            clock=lambda: datetime.now(UTC),
+            tell=kill,
+        )
+    assert killed
+    assert case.rows(_DATABASES) == []
+    until(lambda: case.rows(_SESSIONS) == [(0,)], 60)
+
+
+def test_shards_whose_coordinator_is_killed_stop(machines):
+    case = machines.case
+    scenario_of(case, 300)
+    before = [run["id"] for run in machines.runs()]
+    words = ("-m", "flows", "load-test", "case", str(case.folder / "arrivals.toml"), "--shards", "2")
+    coordinator = machines.process(*words)
+    busy = "select count(*) from pg_stat_activity where application_name = 'wedsync-db/load' and query like '%arrived%'"
+    until(lambda: case.rows(busy)[0][0] > 1 or coordinator.poll() is not None)
+    assert coordinator.poll() is None, machines.said()
+    coordinator.kill()
+    coordinator.wait()
+    until(lambda: case.rows(_SESSIONS) == [(0,)], 60)
+    machines.ended(before, "Inconclusive", "Inconclusive")
