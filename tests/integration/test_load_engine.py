@@ -128,6 +128,22 @@ def test_a_row_of_another_tenant_is_noticed(address, db):
     assert run(replace(SCENARIO, scripts=(bad,), phases=quick), address, seed=1).leaks > 20
 
 
+def test_sessions_that_the_server_ends_are_errors_and_come_back(address, db, table):
+    ended = []
+
+    def end(_):
+        if not ended:
+            query = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'wedsync-db/load'"
+            ended.extend(db.execute(query).fetchall())
+        return True
+
+    found = run(SCENARIO, address, seed=1, tell=end)
+    assert len(ended) == SCENARIO.pool
+    assert set(found.errors) <= {"57P01", "08006"}
+    assert 0 < (found.code > 0).sum() <= 2 * SCENARIO.pool, "each is noticed once, and connects again"
+    assert (found.code[-100:] == 0).all()
+
+
 def test_it_can_be_ended_early(address, db, table):
     scenario = replace(SCENARIO, phases=(Phase("steady", 60, 100, 100),))
     begun = time.monotonic()

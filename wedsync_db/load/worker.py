@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import pq
 
-from wedsync_db.load.connecting import connect, connections
+from wedsync_db.load.connecting import connect, connections, reconnect
 from wedsync_db.load.handles import raise_handles
 from wedsync_db.load.scripts import TENANT, TENANTS, USER, Composer, Script, tenant_key
 
@@ -202,7 +202,7 @@ class Generator:
         self._waited[number] = int((sent - due) * 1e6)
         self._service[number] = int((done - sent) * 1e6)
         if not self._is_answer(result, number, script) and connection.status != pq.ConnStatus.OK:
-            connection.reset()
+            reconnect(connection)
 
     def _send_alone(self, number: int, script: int, message: bytes, due: float) -> None:
         """Open a connection for it, send it, and close the connection."""
