@@ -161,16 +161,22 @@ class Sampler:
 
 
 def observing(
-    once: Callable[..., Summary], scenario: Scenario, address: Address, *, through: Address
+    once: Callable[..., Summary],
+    scenario: Scenario,
+    address: Address,
+    *,
+    through: Address,
+    sent_elsewhere: bool = False,
 ) -> Callable[..., Summary]:
     """What makes one run of this, and looks at the server meanwhile; for the arguments see `sampling`.
 
     It takes whatever the run takes by name. Where a pooler is in between, the run gets `pooled` besides: whom to tell.
+    Those who send from elsewhere have poolers of their own there, which cannot be asked.
     """
 
     def run(**ways: Any) -> Summary:
         with sampling(address, through=through, prelude=scenario.prelude) as sampler:
-            if scenario.connections == "pgbouncer":
+            if scenario.connections == "pgbouncer" and not sent_elsewhere:
                 ways["pooled"] = sampler.ask
             found = once(**ways)
             return replace(found, observed=sampler.observed(found.began))
