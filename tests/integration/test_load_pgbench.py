@@ -11,6 +11,7 @@ import pytest
 from tests.support.processes import started_with
 from wedsync_db.errors import Inconclusive, Unreachable
 from wedsync_db.load import pgbench
+from wedsync_db.load.calibration import calibrate
 from wedsync_db.load.criteria import Criterion, read_criteria
 from wedsync_db.load.measure import value_of
 from wedsync_db.load.pgbench import run
@@ -29,14 +30,19 @@ CRITERIA = read_criteria(
     scripts=("read", "write"),
     phases=("steady",),
 ).criteria
-PHASES = (Phase("warm-up", 1, 100, 100, measured=False), Phase("steady", 2, 200, 200))
+PHASES = (Phase("warm-up", 0.7, 100, 100, measured=False), Phase("steady", 1.3, 300, 300))
 SCENARIO = Scenario("own", "Own", "", "", "", (READ, WRITE), PHASES, CRITERIA, users=100, tenants=10, pool=4)
-P95 = Criterion("response_ms", "p", "<", 1000, 95)
 
 
 @pytest.fixture(autouse=True)
 def table(db):
     db.execute("create table t (id int primary key, v bigint); insert into t select n, 0 from generate_series(1, 8) n")
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """Four connections of our own are there at once."""
+    monkeypatch.setattr(pgbench, "_SPARE_SECONDS", 0.1)
 
 
 def sessions(connection):
@@ -72,14 +78,14 @@ def test_what_it_did_is_what_it_says(address, db):
 
     found = run(SCENARIO, replace(address, password="n0t-an-argument"), seed=1, tell=look)
     assert (found.code == 0).all()
-    assert db.execute("select sum(v) from t").fetchone()[0] == int((found.schedule.script == 1).sum())
-    assert 300 < len(found.code) < 700
+    done = db.execute("select sum(v) from t").fetchone()[0]
+    assert 10 < int((found.schedule.script == 1).sum()) <= done, "what is due after a step is done, and not counted"
+    assert 300 < len(found.code) < 620, "70 and 390"
     assert found.problems == ()
     assert (found.waited >= 0).all()
     assert found.service.min() > 0
-    steady = found.schedule.due >= 1
-    assert found.schedule.due.max() < 3
-    assert 280 < steady.sum() < 520, "200 a second, for two seconds"
+    assert found.schedule.due.max() < 2
+    assert 250 < (found.schedule.due >= 0.7).sum() < 530
     assert (np.diff(found.schedule.due) >= 0).all()
     assert [one.answered > 0 for one in seen] == [True] * len(seen) != []
     assert secret
@@ -88,17 +94,8 @@ def test_what_it_did_is_what_it_says(address, db):
     assert 0 < found.cpu_seconds < 3
 
 
-def test_a_stall_is_seen_from_when_each_was_due(address):
-    scenario = replace(SCENARIO, phases=(Phase("steady", 4, 200, 200),))
-    with stalled(address, 1.5):
-        found = summary_of(run(scenario, address, seed=1))
-    assert value_of(P95, scenario, found) > 600
-    service = Criterion("service_ms", "p", "<", 1000, 95)
-    assert value_of(service, scenario, found) < value_of(P95, scenario, found) / 2
-
-
 def test_timeouts_take_its_clients_and_that_is_no_verdict(address):
-    scenario = replace(SCENARIO, statement_timeout_ms=100)
+    scenario = replace(SCENARIO, phases=(Phase("steady", 1.8, 200, 200),), statement_timeout_ms=100)
     with stalled(address, 1.0):
         found = summary_of(run(scenario, address, seed=1))
     assert found.problems == (
@@ -106,6 +103,13 @@ def test_timeouts_take_its_clients_and_that_is_no_verdict(address):
     )
     assert value_of(Criterion("dropped", "count", "==", 0), scenario, found) > 100
     assert judged(scenario, [found, found]).verdict is Verdict.INVALID
+
+
+def test_it_and_our_own_engine_measure_about_the_same(address):
+    found = calibrate(SCENARIO, address, seed=1, seconds=2)
+    assert (found.rate, found.problems) == (300, ())
+    assert 0 < found.ours_ms < 1000
+    assert 0.01 < found.ours_ms / found.pgbench_ms < 100, "on a busy machine; a quiet one is measured in bench/"
 
 
 def test_it_can_be_ended_early(address, db):

@@ -12,10 +12,11 @@ from tests.support.schema import let_become_api_roles
 from wedsync_db.errors import Refused, TargetHeld, UsageError
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.load.before import before
+from wedsync_db.load.calibration import Calibration
 from wedsync_db.load.leftover import beside, create, sweep
 from wedsync_db.load.options import Options
 from wedsync_db.load.run import load_test
-from wedsync_db.load.safety import Safety
+from wedsync_db.load.safety import Safety, require_disk
 from wedsync_db.load.scenario import SHIPPED, read_scenario
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.maintain.giving_way import watching
@@ -26,6 +27,7 @@ from wedsync_db.postgres.session import session
 from wedsync_db.report.load import load_data, load_markdown, load_text
 from wedsync_db.settings import MaintenanceSettings
 
+NO_OPTIONS = Options()
 # limits that no machine is beyond, so that two runs are enough for a verdict
 QUICK = {
     "p(95)<50": "p(95)<50000",
@@ -61,10 +63,9 @@ def scenario(tmp_path):
     return read_scenario(path)
 
 
-def loaded(case, scenario, *, older="", **ways):
+def loaded(case, scenario, *, options=NO_OPTIONS, clock=lambda: datetime.now(UTC), **ways):
     environment = case.installation.environment("case")
-    options = Options(before=older)
-    return load_test(case.installation, environment, scenario, options=options, clock=lambda: datetime.now(UTC), **ways)
+    return load_test(case.installation, environment, scenario, options=options, clock=clock, **ways)
 
 
 def databases(cluster):
@@ -80,10 +81,17 @@ def test_a_thousand_users_are_judged_and_nothing_stays(load_case, cluster, scena
     assert by_name["leaks: count==0"].verdict is Verdict.PASS
     assert by_name["errors: rate<0.001"].verdict is Verdict.PASS
     assert all(value > 0 for value in by_name["response_ms: p(95)<50000 @steady"].values)
+    assert all(0.5 < value <= 1 for value in by_name["cache_hit: value>0.95"].values)
+    for run in done.runs:
+        server = run.observed.between(1, 3)
+        assert server.transactions > 200, "so many people do about as much in these two seconds"
+        assert server.grown["wal_bytes"] > 0
+        assert run.observed.statements[0].share < 1
+        assert not any(text in str(run.observed) for text in ("10ad7e57", "request.jwt"))
     assert seen[0] == [f"{load_case.address.dbname}_load"]
     assert databases(cluster) == []
     data = load_data(done)
-    assert (data["verdict"], data["pool"], len(data["criteria"])) == (done.result.verdict.value, 20, 7)
+    assert (data["verdict"], data["pool"], len(data["criteria"])) == (done.result.verdict.value, 20, len(scenario.criteria))
     for text in (load_text(done), load_markdown(done)):
         assert f"case, 1,000 users: {done.result.verdict}" in text
         assert "leaks: count==0" in text
@@ -124,7 +132,13 @@ def test_it_runs_also_as_the_schema_was_before_a_migration(load_case, cluster, s
     ids = sorted(path.name for path in (load_case.folder / "migrations").iterdir() if path.is_dir())
     quick = replace(scenario, phases=tuple(replace(one, seconds=1) for one in scenario.phases))
     seen, said = [], []
-    done = loaded(load_case, quick, older=ids[-1], tell=lambda _: seen.append(databases(cluster)), say=said.append)
+    done = loaded(
+        load_case,
+        quick,
+        options=Options(before=ids[-1]),
+        tell=lambda _: seen.append(databases(cluster)),
+        say=said.append,
+    )
     name = f"{load_case.address.dbname}_load"
     assert seen[0] == [name, f"{name}_before"]
     assert databases(cluster) == []
@@ -138,7 +152,7 @@ def test_it_runs_also_as_the_schema_was_before_a_migration(load_case, cluster, s
 
 def test_what_is_pending_is_compared_and_a_migration_that_is_not_there_is_said(load_case, scenario):
     with pytest.raises(UsageError, match="there is no migration 9999_none"):
-        loaded(load_case, scenario, older="9999_none")
+        loaded(load_case, scenario, options=Options(before="9999_none"))
     pending = plan_of(load_case.folder / "migrations", ()).pending
     assert before(load_case.address, pending, "pending") == (), "nothing is applied: before all of them"
 
@@ -187,6 +201,42 @@ def test_a_busy_target_is_left_alone(load_case, scenario):
 def test_a_pool_that_the_server_has_no_room_for_is_refused(load_case, cluster, scenario):
     with pytest.raises(Refused, match=r"a pool of 900 takes more than 80% of the \d+ connections there are"):
         loaded(load_case, replace(scenario, pool=900, safety=Safety(most_connections=1000)))
+    assert databases(cluster) == []
+
+
+def test_a_weekend_a_rate_beyond_this_machine_and_a_full_disk_are_said_before_anything_is_made(
+    load_case, cluster, scenario
+):
+    saturday = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    settings = load_case.folder / "environments.toml"
+    settings.write_text(settings.read_text().replace('freeze = "off"', 'freeze = "refuse"'))
+    with pytest.raises(Refused, match="nobody runs load tests on a weekend: case is frozen since Fri"):
+        loaded(load_case, scenario, clock=lambda: saturday)
+    settings.write_text(settings.read_text().replace('freeze = "refuse"', 'freeze = "off"'))
+    steady = replace(scenario.phases[1], rate=1e6, rate_at_end=1e6)
+    much = replace(scenario, phases=(steady,), safety=Safety(most_rate=10**6))
+    with pytest.raises(Refused, match="quick wants 1,000,000 arrivals a second, and this machine can send about"):
+        loaded(load_case, much)
+    with session(cluster.address(), "test") as admin:
+        with pytest.raises(Refused, match=r"the server has [\d,]+ MB free, the load test's rows need 1,000,000,000"):
+            require_disk(admin, 10**9)
+        require_disk(admin, 1, pytest.fail)
+    assert databases(cluster) == []
+
+
+def test_pgbench_does_it_too_and_where_it_contradicts_it_is_no_verdict(load_case, cluster, scenario, monkeypatch):
+    apart = Calibration(200.0, 1.0, 2.0)
+    monkeypatch.setattr("wedsync_db.load.run.calibrate", lambda *_, **__: apart)
+    quick, said = replace(scenario, repeats=1, phases=(replace(scenario.phases[1], seconds=1),)), []
+    done = loaded(load_case, quick, options=Options(engine="pgbench", calibrate=True), say=said.append)
+    assert "not judged, as pgbench looks at no rows: leaks: count==0" in said
+    assert str(apart) in said
+    assert (done.engine, done.calibration) == ("pgbench", apart)
+    assert "leaks" not in {one.criterion.metric for one in done.result.judged}
+    (errors,) = (one for one in done.result.judged if one.criterion.text == "errors: rate<0.001")
+    assert errors.verdict is Verdict.PASS
+    assert done.result.verdict is Verdict.INVALID
+    assert [doubt for doubt in done.result.doubts if "differ by more than 15%" in doubt]
     assert databases(cluster) == []
 
 

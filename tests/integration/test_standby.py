@@ -16,6 +16,7 @@ from tests.support.standby import primary_and_standby
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.backup.store import check_files
 from wedsync_db.errors import Refused
+from wedsync_db.load.safety import standby_lag
 from wedsync_db.monitor.collect import collect
 from wedsync_db.monitor.health import BackupFacts, look
 from wedsync_db.monitor.states import State
@@ -68,6 +69,18 @@ def seen(cluster, **overrides):
     """Everything found, by check; a check about several is the worst of them."""
     found = look(cluster.address(), overrides, now=lambda: NOW, backups=BackupFacts(NOW, NOW))
     return found, {one.name: one for one in reversed(found)}
+
+
+def test_a_load_test_knows_how_far_behind_it_is(pair):
+    primary, standby = pair
+    with session(primary.address(), "test") as db, session(standby.address(), "test") as there:
+        assert standby_lag(db) < 1
+        there.execute("select pg_wal_replay_pause()")
+        try:
+            until(lambda: db.execute("select pg_logical_emit_message(false, 'test', 'x')") and standby_lag(db) > 1)
+        finally:
+            there.execute("select pg_wal_replay_resume()")
+        until(lambda: db.execute("select pg_logical_emit_message(false, 'test', 'x')") and standby_lag(db) < 1)
 
 
 def test_a_standby_that_streams_is_healthy_and_says_what_is_not_asked_there(pair):

@@ -36,6 +36,7 @@ from wedsync_db.settings import SUPPORTED_MAJORS
 
 _THREADS = 2
 _POLL_SECONDS = 0.1
+_SPARE_SECONDS, _CONNECT_SECONDS = 1.5, 0.03  # a step, and each of its connections, may take so much longer
 _NEVER_BEGAN, _ABORTED = 1, 2  # pgbench's exit codes
 _PROGRESS = re.compile(rb"progress: ([\d.]+) s, ([\d.]+) tps.*?, (\d+) failed")
 
@@ -96,9 +97,17 @@ def _command(program: Path, folder: Path, scenario: Scenario, step: Step, thread
         *(str(program), "--no-vacuum", "--protocol=simple", "--failures-detailed"),
         *(f"--file={folder / script.name}.sql@{weight}" for script, weight in scripts),
         *(f"--client={scenario.pool}", f"--jobs={threads}", f"--rate={step.rate:.6f}"),
-        *(f"--time={math.ceil(step.seconds)}", f"--random-seed={seed}", "--progress=1"),
+        *(f"--time={_time(step, scenario)}", f"--random-seed={seed}", "--progress=1"),
         *("--log", f"--log-prefix={folder / 'log'}", CONNECTION),
     ]
+
+
+def _time(step: Step, scenario: Scenario) -> int:
+    """Whole seconds for pgbench, longer than the step: its clock runs while it connects, too.
+
+    What is due after the step is not looked at; what was due before it gets the time to be begun.
+    """
+    return math.ceil(step.seconds + _SPARE_SECONDS + _CONNECT_SECONDS * scenario.pool)
 
 
 def _run(
@@ -153,10 +162,11 @@ class _Told:
 
     def hear(self, step: Step, lines: Sequence[tuple[bytes, ...]]) -> bool:
         """Whether to go on."""
-        for _, answered, failed in lines:
-            self._due += step.rate
-            self._answered += float(answered)
-            self._errors += int(failed)
+        for at, answered, failed in lines:
+            if float(at) < step.seconds + 1:  # what comes later is not of the step
+                self._due += step.rate
+                self._answered += float(answered)
+                self._errors += int(failed)
         progress = Progress(round(self._due), round(self._answered), self._errors, None)
         self.is_over = not self._tell(progress)
         return not self.is_over

@@ -70,7 +70,7 @@ def read_log(logs: Sequence[bytes], step: Step, threads: int, weights: Sequence[
         known = _known(table, due / 1e6 - start)
         parts += [known, _never_begun(known, step, mean_gap, weights, rng)]
     found = Arrivals.of(parts)
-    inside = found.due <= step.seconds  # pgbench's time is in whole seconds
+    inside = found.due <= step.seconds  # pgbench goes on for longer
     return Arrivals(*(getattr(found, name)[inside] for name in ("due", "script", "waited", "service", "code")))
 
 
