@@ -91,7 +91,11 @@ def test_a_thousand_users_are_judged_and_nothing_stays(load_case, cluster, scena
     assert seen[0] == [f"{load_case.address.dbname}_load"]
     assert databases(cluster) == []
     data = load_data(done)
-    assert (data["verdict"], data["pool"], len(data["criteria"])) == (done.result.verdict.value, 20, len(scenario.criteria))
+    assert (data["verdict"], data["pool"], len(data["criteria"])) == (
+        done.result.verdict.value,
+        20,
+        len(scenario.criteria),
+    )
     for text in (load_text(done), load_markdown(done)):
         assert f"case, 1,000 users: {done.result.verdict}" in text
         assert "leaks: count==0" in text
