@@ -22,6 +22,7 @@ from wedsync_db.load import bouncer as bouncers
 from wedsync_db.load.criteria import read_criteria
 from wedsync_db.load.engine import run
 from wedsync_db.load.measure import value_of
+from wedsync_db.load.sampler import sampling
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import Phase
 from wedsync_db.load.scripts import Draw, Script, tenant_key
@@ -73,7 +74,7 @@ def sessions(db, login):
     return rows[0]
 
 
-def test_many_clients_share_a_few_connections_and_nothing_of_each_other(login, db, own_folder):
+def test_many_clients_share_a_few_connections_and_nothing_of_each_other(login, address, db, own_folder):
     seen, at_work = [], []
 
     def look(_):
@@ -82,11 +83,16 @@ def test_many_clients_share_a_few_connections_and_nothing_of_each_other(login, d
         return True
 
     busy = replace(SCENARIO, prelude=PRELUDE.replace("0.001", "0.02"))  # more than five connections can do
-    found = run(busy, login, seed=1, tell=look)
+    with sampling(login, through=address.with_database("template1"), prelude=busy.prelude) as sampler:
+        found = run(busy, login, seed=1, tell=look, pooled=sampler.ask)
+        server = sampler.observed(found.began)
     assert (found.code == 0).all()
     assert found.leaks == 0
     assert seen
     assert max(seen) <= SCENARIO.pool
+    assert server.between(0, 5).clients_waiting_max > 0, "the console was asked"
+    assert max(one.servers_active for one in server.pooled) <= SCENARIO.pool
+    assert server.between(0, busy.seconds).waits["Timeout"] > SCENARIO.pool / 2, "they sleep"
     used = value_of(UTILISATION, busy, summary_of(found)) * busy.pool * busy.seconds
     assert 0.02 * len(found.code) <= used <= busy.pool * found.seconds, "who waits in the pooler uses nothing"
     assert at_work
