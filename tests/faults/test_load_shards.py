@@ -150,6 +150,15 @@ def test_two_shards_on_two_workers_are_one_load_test(machines):
     assert [set(run["parameters"]) for run in runs] == [{"environment", "ticket", "number"}] * 2
 
 
+def test_shards_that_nobody_waits_for_any_more_are_called_off(machines):
+    from tasks.shards import shards_of
+
+    before = [run["id"] for run in machines.runs()]
+    with shards_of("case", 3).start("of a test that is over"):
+        pass
+    machines.ended(before, *["Cancelled"] * 3)
+
+
 def test_a_shard_that_is_killed_is_no_verdict_and_leaves_nothing(machines):
     from tasks.shards import shards_of
 
