@@ -55,6 +55,7 @@ class LoadTest:
     engine: Engine = "threads"
     calibration: Calibration | None = None
     backup: str = ""  # that was restored for it; "" for made-up suppliers alone
+    shards: int = 1  # machines that sent
 
     @property
     def comparison(self) -> Comparison | None:
@@ -153,6 +154,7 @@ def load_test(  # noqa: PLR0913 what a test is made of
         engine=options.engine,
         calibration=calibration,
         backup=backup.id if backup else "",
+        shards=options.shards,
     )
 
 
