@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -67,6 +67,16 @@ def test_the_exit_code_says_the_verdict(case, ends, capsys, runs, code, verdict)
         earlier = kept.earlier("print")
         assert [one.to_bytes() for one in earlier.runs] == ([one.to_bytes() for one in runs] if code == 0 else [])
         assert kept.earlier("another").runs == ()
+        kept.keep(by_pgbench(runs))
+        assert kept.newest("users_1000") == LoadTrial("users_1000", verdict, frozenset(MIGRATIONS))
+        assert kept.problems == []
+
+
+def by_pgbench(runs):
+    """A later test of the same scenario, by the engine that looks at no rows."""
+    asked, later = replace(SCENARIO, name="users_1000"), AT + timedelta(hours=1)
+    result = judged(asked, runs)
+    return LoadTest("case", asked, "PostgreSQL 18.4", 1, later, (), runs, result, "other", engine="pgbench")
 
 
 @pytest.mark.parametrize(

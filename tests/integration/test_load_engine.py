@@ -144,6 +144,22 @@ def test_sessions_that_the_server_ends_are_errors_and_come_back(address, db, tab
     assert (found.code[-100:] == 0).all()
 
 
+def test_a_metric_that_nothing_was_measured_of_passes_nothing(address, table):
+    rare = replace(WRITE, share=1e-9)
+    asked = read_criteria(
+        {"response_ms": ["p(95)<60000"], "response_ms{script=write}": ["p(95)<60000"]},
+        scripts=("read", "write"),
+        phases=("steady",),
+    ).criteria
+    quick = (Phase("steady", 1, 100, 100),)
+    scenario = replace(SCENARIO, scripts=(READ, rare), phases=quick, criteria=asked)
+    found = summary_of(run(scenario, address, seed=1))
+    result = judged(scenario, [found, found])
+    assert [one.verdict for one in result.judged][1] is Verdict.INVALID
+    assert result.judged[1].why == "nothing of it was measured"
+    assert result.verdict is Verdict.INVALID
+
+
 def test_it_can_be_ended_early(address, db, table):
     scenario = replace(SCENARIO, phases=(Phase("steady", 60, 100, 100),))
     begun = time.monotonic()

@@ -7,12 +7,6 @@ join pg_catalog.pg_class as c on c.oid = t.tgrelid
 where not t.tgisinternal and t.tgparentid = 0 and c.relkind in ('r', 'p')
 group by t.tgrelid
 
--- name: mark
--- What is said about a database of this name, if there is one.
-select pg_catalog.shobj_description(d.oid, 'pg_database')
-from pg_catalog.pg_database as d
-where d.datname = %(name)s
-
 -- name: server
 -- The version, and how many connections there are for everybody; 16 and later may keep some for others.
 select pg_catalog.current_setting('server_version'),
