@@ -29,7 +29,9 @@ def load_test(arguments: argparse.Namespace, installation: Installation) -> Answ
     scenario = read_scenario(path)
     _within("--pool", arguments.pool, MOST_CONNECTIONS)
     _within("--repeats", arguments.repeats, MOST_RUNS)
-    options = Options(engine=arguments.engine, calibrate=arguments.calibrate, shards=arguments.shards)
+    options = Options(
+        engine=arguments.engine, calibrate=arguments.calibrate, shards=arguments.shards, copy=arguments.copy
+    )
     require_shards(fitted(with_options(scenario, pool=arguments.pool), options.engine), options)
     require_marked(environment)
     require_confirmed(environment, arguments.confirm)
@@ -49,6 +51,7 @@ def load_test(arguments: argparse.Namespace, installation: Installation) -> Answ
         arguments.calibrate,
         arguments.confirm,
         arguments.shards,
+        arguments.copy,
     )
     # a file of somebody's own is none of the names that the form offers
     return run(lambda: flow.with_options(validate_parameters=False)(*given, return_state=True))

@@ -12,14 +12,15 @@ from tasks.names import EnvironmentName
 from tasks.publishing import publish, publish_table
 from tasks.running import say, step
 from tasks.shards import shards_of
+from wedsync_db.cli.backups import choose
 from wedsync_db.errors import Inconclusive, LoadTestFailed, WedsyncError
 from wedsync_db.history.load_tests import load_tests
 from wedsync_db.installation import Installation, this_installation
 from wedsync_db.load.compare import PAIRS
 from wedsync_db.load.options import Options
 from wedsync_db.load.rounds import Earlier
-from wedsync_db.load.run import load_test
-from wedsync_db.load.scenario import find_scenario, read_scenario, shipped
+from wedsync_db.load.run import LoadTest, load_test
+from wedsync_db.load.scenario import Scenario, find_scenario, read_scenario, shipped
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.report.load.files import write_load
 from wedsync_db.report.load.text import condition_rows, load_line, load_markdown, load_text
@@ -41,25 +42,7 @@ def run_load_test(environment: EnvironmentName, scenario: str, options: Options)
 
 def _run(environment: EnvironmentName, name: str, options: Options) -> Ended:
     installation = this_installation()
-    scenario = read_scenario(find_scenario(name))
-    runs = 2 * PAIRS if options.before else options.repeats or scenario.repeats
-    test = partial(
-        load_test,
-        installation,
-        installation.environment(environment),
-        scenario,
-        options=options,
-        baseline=lambda fingerprint: _earlier(installation, environment, fingerprint),
-        shards=shards_of(environment, options.shards) if options.shards > 1 else None,
-        clock=lambda: datetime.now(UTC),
-    )
-    with Live(environment, scenario, runs) as live:
-        done = test(say=live.say, tell=live.tell)
-    if done.result.doubts:  # never for a FAIL: whoever repeats until it passes has found nothing
-        say(load_text(done))
-        say("the measurement was no good: once more")
-        with Live(environment, scenario, runs) as live:
-            done = test(say=live.say, tell=live.tell)
+    done = _tested(installation, environment, read_scenario(find_scenario(name)), options)
     with load_tests(installation, environment) as kept:
         kept.keep(done)
     for problem in kept.problems:
@@ -71,6 +54,30 @@ def _run(environment: EnvironmentName, name: str, options: Options) -> Ended:
     publish(f"load-test-{environment}", load_markdown(done), "What the load test came to")
     publish_table(f"load-conditions-{environment}", condition_rows(done), "What was asked, and what was found")
     return told(environment, Ended(f"{load_line(done)}; {written.page}", _error(done.result.verdict, load_line(done))))
+
+
+def _tested(installation: Installation, environment: EnvironmentName, scenario: Scenario, options: Options) -> LoadTest:
+    """The test; once more where the measurement was no good. Who repeats a FAIL until it passes finds nothing."""
+    runs = 2 * PAIRS if options.before else options.repeats or scenario.repeats
+    test = partial(
+        load_test,
+        installation,
+        installation.environment(environment),
+        scenario,
+        options=options,
+        backup=choose(options.copy, installation, environment) if options.copy else None,
+        baseline=lambda fingerprint: _earlier(installation, environment, fingerprint),
+        shards=shards_of(environment, options.shards) if options.shards > 1 else None,
+        clock=lambda: datetime.now(UTC),
+    )
+    with Live(environment, scenario, runs) as live:
+        done = test(say=live.say, tell=live.tell)
+    if not done.result.doubts:
+        return done
+    say(load_text(done))
+    say("the measurement was no good: once more")
+    with Live(environment, scenario, runs) as live:
+        return test(say=live.say, tell=live.tell)
 
 
 def _earlier(installation: Installation, environment: EnvironmentName, fingerprint: str) -> Earlier | None:

@@ -130,6 +130,9 @@ def _changing(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "--before", metavar="MIGRATION", default="", help="also as the schema was before it, in turn; or `pending`"
     )
     load.add_argument(
+        "--copy", metavar="BACKUP", default="", help="on a copy of a backup (or `newest`), on a scratch server"
+    )
+    load.add_argument(
         "--engine", choices=("threads", "pgbench"), default="threads", help="who sends (default: threads)"
     )
     load.add_argument("--calibrate", action="store_true", help="see first that pgbench measures the same")
