@@ -19,6 +19,7 @@ from tests.support.processes import eventually, started_with
 from wedsync_db.errors import Refused, Unreachable, WedsyncError
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.load import bouncer as bouncers
+from wedsync_db.load.bouncer_folder import sweep_poolers
 from wedsync_db.load.criteria import read_criteria
 from wedsync_db.load.engine import run
 from wedsync_db.load.measure import value_of
@@ -144,9 +145,17 @@ def test_connections_that_are_not_to_be_had_are_errors_with_their_state(login, d
     assert (found.connect[found.code == 0] > 0).all()
 
 
-def test_a_server_that_lets_it_not_in_is_said(login, own_folder):
-    with pytest.raises(Unreachable, match="pgbouncer gets no connection to the server: password authentication"):
+def test_a_server_that_lets_nobody_in_is_said(login, own_folder):
+    with pytest.raises(Unreachable, match="password authentication failed"):
         run(SCENARIO, replace(login, password="another"), seed=1)
+    assert ours(own_folder) == []
+
+
+def test_a_server_that_lets_only_it_not_in_is_said(login, own_folder, monkeypatch):
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)  # ours
+    with pytest.raises(Unreachable, match="pgbouncer gets no connection to the server") as caught:
+        run(SCENARIO, replace(login, password=None), seed=1)
+    assert "is not known to it" in caught.value.hint
     assert ours(own_folder) == []
 
 
@@ -231,7 +240,7 @@ def test_one_that_lost_its_leash_too_is_ended_by_the_next_and_one_in_use_is_not(
             lost.kill()
             lost.wait()
             assert ours(left), "it is still there"
-            assert bouncers.sweep_bouncers(own_folder) == (left,)
+            assert sweep_poolers(own_folder) == (left,)
             assert eventually(lambda: ours(left) == [])
             assert list(own_folder.glob("*bouncer-*")) == [kept]
             assert ours(kept)

@@ -11,13 +11,12 @@ import re
 import resource
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -25,17 +24,14 @@ import psycopg
 
 from wedsync_db.backup.client import leashed
 from wedsync_db.errors import Refused, Unreachable, WedsyncError
-from wedsync_db.filelock import lock_file, try_alone
-from wedsync_db.load.bouncer_files import PORT, Told, told
+from wedsync_db.load.bouncer_files import INI, PORT, Told, told
+from wedsync_db.load.bouncer_folder import claimed_folder, pooler_parent, sweep_poolers
 from wedsync_db.load.scenario import Scenario
-from wedsync_db.postgres.account import can_enter, server_account
+from wedsync_db.postgres.account import server_account
 from wedsync_db.postgres.queries import query
-from wedsync_db.postgres.session import Address
+from wedsync_db.postgres.session import Address, session
 from wedsync_db.redact import redact, register_secret
 
-_PREFIX = "wedsync-bouncer-"
-_INI = "pgbouncer.ini"
-_LONGEST_SOCKET = 107  # bytes: sun_path of Linux less its final zero
 _START_SECONDS = 10.0
 _MOST_SAID = 1 << 20  # bytes
 _ROOMY = 'ulimit -S -n "$0" && exec "$@"'  # for its children a shell may raise what Python has no argument for
@@ -52,17 +48,20 @@ def bouncer(address: Address, scenario: Scenario) -> Iterator[Address]:
         Unreachable: it does not get to the server.
         WedsyncError: it does not start.
     """
-    program, parent = find_pgbouncer(), _parent()
-    sweep_bouncers(parent)
+    program, parent = find_pgbouncer(), pooler_parent()
+    sweep_poolers(parent)
     secret = secrets.token_urlsafe(24)
     register_secret(secret)
-    with _folder(parent) as folder, tempfile.TemporaryFile() as log:
+    with claimed_folder(parent) as folder, tempfile.TemporaryFile() as log:
         timeout = scenario.statement_timeout_ms
         given = told(address, folder, secret, pool=scenario.pool, clients=scenario.held, statement_timeout_ms=timeout)
         _write(folder, given)
         with leashed(folder, _command(program, folder), errors=log, environment={"LC_ALL": "C"}) as process:
             _await(process, folder, log)
-            _check(given.address, timeout, log)
+            try:
+                _check(given.address, timeout, log)
+            except Unreachable as error:
+                raise _why(error, address) from None
             yield given.address
 
 
@@ -79,89 +78,6 @@ def find_pgbouncer() -> Path:
             hint='apt install pgbouncer, or connections = "direct" and no more clients than the pool has.',
         )
     return Path(found)
-
-
-def sweep_bouncers(parent: Path) -> tuple[Path, ...]:
-    """End the pgbouncers whose load tests were killed; their folders, removed. Those in use are left alone."""
-    named = {Path(words[-1]).parent for _, words in _processes() if words[-1].endswith(f"/{_INI}")}
-    left = {folder for folder in named if folder.name.startswith(_PREFIX)}
-    found = sorted({*parent.glob(f"{_PREFIX}*"), *left})
-    return tuple(folder for folder in found if _sweep(folder))
-
-
-def _sweep(folder: Path) -> bool:
-    """Whether it was nobody's any more, and is gone."""
-    if not folder.exists():
-        _end(folder)
-        return True
-    with suppress(OSError):  # it is somebody else's, or goes away at this moment
-        if folder.is_symlink() or folder.stat().st_uid not in _our_uids():
-            return False
-        with lock_file(folder / "lock") as descriptor:
-            if try_alone(descriptor):
-                _end(folder)
-                shutil.rmtree(folder, ignore_errors=True)
-                return True
-    return False
-
-
-def _end(folder: Path) -> None:
-    """End what runs by this folder's file: it is told by its arguments, and its number cannot be another's by then."""
-    for pid, words in _processes():
-        if words[-1] == str(folder / _INI):
-            with suppress(ProcessLookupError):
-                handle = os.pidfd_open(pid)
-                try:
-                    if _words(pid) == words:
-                        signal.pidfd_send_signal(handle, signal.SIGKILL)
-                finally:
-                    os.close(handle)
-
-
-def _processes() -> list[tuple[int, list[str]]]:
-    """Our own and the servers' account's processes and their arguments. Empty where there is no /proc."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if entry.stat().st_uid in _our_uids() and (words := _words(int(entry.name))):
-                found.append((int(entry.name), words))
-    return found
-
-
-def _words(pid: int) -> list[str]:
-    try:
-        return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")[:-1]
-    except OSError:
-        return []
-
-
-def _our_uids() -> set[int]:
-    account = server_account()
-    return {os.geteuid(), account.pw_uid} if account else {os.geteuid()}
-
-
-def _parent() -> Path:
-    """Where its folder goes: the account it runs as must get there, and a socket's path has an end."""
-    account = server_account()
-    for parent in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 -- the folder in it is private
-        longest = parent / f"{_PREFIX}12345678" / f".s.PGSQL.{PORT}"
-        if len(os.fsencode(longest)) <= _LONGEST_SOCKET and "," not in str(parent) and can_enter(parent, account):
-            return parent
-    raise Refused("there is no folder for the socket of a pgbouncer", hint="Set TMPDIR to one with a short path.")
-
-
-@contextmanager
-def _folder(parent: Path) -> Iterator[Path]:
-    """A private folder that is gone after the block; whoever finds it unlocked may remove it."""
-    # locked before it gets the name that is looked for
-    fresh = Path(tempfile.mkdtemp(prefix=".bouncer-", dir=parent))
-    with lock_file(fresh / "lock") as descriptor:
-        try_alone(descriptor)
-        folder = fresh.rename(parent / f"{_PREFIX}{fresh.name.removeprefix('.bouncer-')}")
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(folder: Path, given: Told) -> None:
@@ -182,7 +98,7 @@ def _command(program: Path, folder: Path) -> list[str | Path]:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     handles = "unlimited" if hard == resource.RLIM_INFINITY else str(hard)
     as_account = ["-u", account.pw_name] if account else []
-    return ["/bin/sh", "-c", _ROOMY, handles, program, *as_account, folder / _INI]
+    return ["/bin/sh", "-c", _ROOMY, handles, program, *as_account, folder / INI]
 
 
 def _await(process: subprocess.Popen[bytes], folder: Path, log: IO[bytes]) -> None:
@@ -218,6 +134,15 @@ def _check(address: Address, statement_timeout_ms: int, log: IO[bytes]) -> None:
         ) from None
     if row is None or row[0] != str(statement_timeout_ms):
         raise Unreachable("sessions through pgbouncer do not get the scenario's statement timeout")
+
+
+def _why(error: Unreachable, server: Address) -> WedsyncError:
+    """What keeps us from the server, too, says more than a pgbouncer that only waits."""
+    try:
+        with session(server, "load-test"):
+            return error
+    except WedsyncError as ours:
+        return ours
 
 
 def _last_said(log: IO[bytes]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from wedsync_db.errors import Refused
 from wedsync_db.postgres.session import SERVER_SILENCE, Address
 
-PORT = 6432
+PORT, INI = 6432, "pgbouncer.ini"
 CLIENT = DATABASE = "load"  # what its clients call themselves, and what they ask for
 _SPARE_CLIENTS = 100  # connections that are closing, and those that look at it
 _BACKLOG = 4096  # where it is full a client on a socket is turned away at once, it does not wait
@@ -66,7 +66,7 @@ def told(address: Address, folder: Path, secret: str, *, pool: int, clients: int
     }
     lines = ["[databases]", _database(address, statement_timeout_ms), "[pgbouncer]"]
     lines += [f"{name} = {value}" for name, value in settings.items()]
-    files |= {"pgbouncer.ini": "\n".join([*lines, ""]), "users": f'"{CLIENT}" "{secret}"\n'}
+    files |= {INI: "\n".join([*lines, ""]), "users": f'"{CLIENT}" "{secret}"\n'}
     return Told(files, Address(str(folder), PORT, DATABASE, CLIENT, secret))
 
 
