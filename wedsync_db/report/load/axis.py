@@ -14,6 +14,7 @@ _SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_40
 _MINUTE = 60
 _ONE_IN = ((1, "fastest"), (2, "50 %"), (10, "90 %"), (100, "99 %"), (1000, "99.9 %"), (10_000, "99.99 %"))
 _EDGE = 0.97
+_ROOM = 1.8  # above the highest, for its words
 _LEAST_SPAN = 20.0  # of the highest to the lowest: less does not need powers of ten
 
 
@@ -53,5 +54,5 @@ def one_in_ticks(highest: float, *, narrow: bool) -> list[tuple[float, str]]:
 def round_outwards(low: float, high: float) -> tuple[float, float]:
     """The scale for times: from a power of ten to a little above the highest, or to the next."""
     bottom = 10.0 ** math.floor(math.log10(max(low, 0.01)) + 1e-9)
-    top = max(high * 1.3, bottom * _LEAST_SPAN)
+    top = max(high * _ROOM, bottom * _LEAST_SPAN)
     return bottom, top

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,11 @@ _LEFT_WIDE, _LEFT_NARROW = 74, 62
 _ROW_WIDE, _ROW_NARROW = 34, 54
 _STRIP_LEFT = 400
 _LOWEST_MS = 0.05  # below it a logarithm would take most of the picture
+_LONGEST = 54  # letters across a telephone
 _LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)
 _LETTER = 0.62  # of the font's size: the width of a letter, about
+_LEAST_APART = 70  # of the names of half, all and twice the limit
+_CLOSE = (0.5, 2.0)
 _SHARES = ((0.01, "1 %"), (0.1, "10 %"), (0.5, "half"), (1.0, "the limit"), (2.0, "twice"), (10.0, "10 times"))
 
 
@@ -248,9 +252,8 @@ def _draw_strip(drawn: Figure, strip: Strip, size: tuple[int, int], *, narrow: b
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.set_ylim(-0.6, len(strip.rows) - 0.4)
-    places = [(at, text) for at, text in _SHARES if low <= at <= high]
-    if narrow:
-        places = [one for one in places if one[0] in (0.01, 0.1, 1.0, 10.0)]
+    close = (size[0] - left) * math.log10(2) / math.log10(high / low) < _LEAST_APART
+    places = [(at, text) for at, text in _SHARES if low <= at <= high and not (close and at in _CLOSE)]
     axes.set_xticks([at for at, _ in places])
     axes.set_xticks([], minor=True)
     axes.set_xticklabels([text for _, text in places])
@@ -271,7 +274,17 @@ def _row(axes: Axes, place: float, row: Row, *, narrow: bool) -> None:
     axes.plot(row.runs, [at] * len(row.runs), "o", color=colour, markersize=6)
     if narrow:
         label: Any = axes.annotate
-        label(row.label, (0, place + 0.22), xycoords=("axes fraction", "data"), va="center", color=placeholder("soft"))
+        label(
+            _short(row.label),
+            (0, place + 0.22),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            color=placeholder("soft"),
+        )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _known(values: Sequence[float | None]) -> list[float]:

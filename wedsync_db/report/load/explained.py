@@ -48,7 +48,7 @@ EXPLAINED: Mapping[str, Explained] = {
     ),
     "heat": Explained(
         "How the responses were spread",
-        "The darker, the more requests took so long at that time. One band is a healthy server. A second band "
+        "The stronger the colour, the more requests took so long at that time. One band is a healthy server. A second band "
         f"higher up is a group of requests that wait for something; a slope is a queue that grows. {_TENFOLD}",
     ),
     "spectrum": Explained(

@@ -21,17 +21,23 @@ _SOUND = "the measurement is sound"
 
 @dataclass(frozen=True, slots=True)
 class _Case:
+    """A case; without a verdict it is only told, as one that was skipped."""
+
     name: str
-    verdict: Verdict
+    verdict: Verdict | None
     message: str
 
 
 def load_junit(test: LoadTest) -> str:
-    """The file's text. FAIL is a failure, INCONCLUSIVE and INVALID are errors: nothing of them passes."""
+    """The file's text. FAIL is a failure, INCONCLUSIVE and INVALID are errors.
+
+    Of a measurement that was no good no condition is said to be met or not: those are skipped.
+    """
     cases = list(_cases(test))
     failed = sum(one.verdict is Verdict.FAIL for one in cases)
     wrong = sum(one.verdict in (Verdict.INCONCLUSIVE, Verdict.INVALID) for one in cases)
     counts = {"tests": str(len(cases)), "failures": str(failed), "errors": str(wrong)}
+    counts["skipped"] = str(sum(one.verdict is None for one in cases))
     took = {
         "timestamp": f"{test.started_at:%Y-%m-%dT%H:%M:%S}",
         "time": f"{test.scenario.seconds * len(test.runs):.0f}",
@@ -56,16 +62,20 @@ def _cases(test: LoadTest) -> Iterable[_Case]:
     for ended in result.ended:
         yield _Case("every run came to its end", Verdict.FAIL, ended)
     for one in result.judged:
-        yield _Case(one.criterion.text, one.verdict, f"{capital(sentence(one))} ({one.why}).")
+        verdict = None if result.doubts else one.verdict
+        yield _Case(one.criterion.text, verdict, f"{capital(sentence(one))} ({one.why}).")
     if result.comparison:
         for against in result.comparison.found:
             said = f"{capital(subject(against.criterion))}, against {result.comparison.with_what}: {against.why}."
-            yield _Case(against.criterion.text, against.verdict if result.comparison.decides else Verdict.PASS, said)
+            counts = result.comparison.decides and not result.doubts
+            yield _Case(against.criterion.text, against.verdict if counts else None, said)
 
 
 def _add(suite: ET.Element, class_name: str, one: _Case) -> None:
     case = ET.SubElement(suite, "testcase", classname=class_name, name=_clean(one.name), time="0")
-    if one.verdict is not Verdict.PASS:
+    if one.verdict is None:
+        ET.SubElement(case, "skipped", message=_clean(one.message))
+    elif one.verdict is not Verdict.PASS:
         kind = "failure" if one.verdict is Verdict.FAIL else "error"
         found = ET.SubElement(case, kind, message=_clean(one.message), type=one.verdict.value)
         found.text = _clean(one.message)

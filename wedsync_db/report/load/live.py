@@ -13,6 +13,7 @@ from wedsync_db.report.load.words import milliseconds
 from wedsync_db.report.markdown import counted, duration
 
 _NOTHING = Progress(0, 0, 0, None)
+_EXACT_BELOW = 100  # seconds
 _BETWEEN_SECONDS = 3.0  # from the last request of a run to the first of the next, about
 
 
@@ -75,7 +76,9 @@ def progress_line(at: Standing) -> str:
     of = f" of {at.runs}" if at.run <= at.runs else ", one more to be sure"
     p95 = "not known yet" if at.p95_ms is None else milliseconds(at.p95_ms)
     errors = counted(at.errors, "error") if at.errors else "no error"
+    left = f"{at.left:.0f} s" if at.left < _EXACT_BELOW else duration(at.left)
+    rate = counted(round(at.rate), "answer")
     return (
-        f"run {at.run}{of}, {at.phase}, {at.second:.0f} of {at.seconds:.0f} s: {at.rate:,.0f} answers a second, "
-        f"p95 {p95}, {errors}; about {duration(at.left)} left"
+        f"run {at.run}{of}, {at.phase}, {at.second:.0f} of {at.seconds:.0f} s: {rate} a second, p95 {p95}, {errors}; "
+        f"about {left} left"
     )

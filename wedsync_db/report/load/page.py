@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.summary import Summary
-from wedsync_db.report.daily.words import percent
 from wedsync_db.report.html import templates
 from wedsync_db.report.legend import Key, swatch
 from wedsync_db.report.load.data import found_from
@@ -20,7 +19,7 @@ from wedsync_db.report.load.plot import Picture, Strip
 from wedsync_db.report.load.series import representative
 from wedsync_db.report.load.server import of_server, server_facts, statements
 from wedsync_db.report.load.setup import facts, repro
-from wedsync_db.report.load.tables import compared, conditions, health, phases, scripts
+from wedsync_db.report.load.tables import compared, conditions, health, phases, ratio_words, scripts
 from wedsync_db.report.load.told import advice, headline, reasons, tone
 
 
@@ -66,7 +65,7 @@ def _told(test: LoadTest) -> dict[str, Any]:
         "strip": shown(strip(test)),
         "comparison": against,
         "compared": compared(against) if against else (),
-        "detectable": percent(slower - 1) if slower else "",
+        "detectable": ratio_words(slower) if slower else "",
         "health": health(test),
         "again": repro(test),
     }

@@ -71,7 +71,7 @@ def strip(test: LoadTest) -> Strip:
     """Each timed condition in each run, against its limit."""
     rows = [
         Row(
-            capital(subject(one.criterion)),
+            capital(subject(one.criterion).removeprefix("the ")),
             tuple(value / one.criterion.limit for value in one.values if value is not None),
             one.interval.low / one.criterion.limit,
             one.interval.high / one.criterion.limit,
@@ -116,7 +116,11 @@ def _response(scenario: Scenario, steps: Steps) -> Plot:
         Layer(_percent_label(percent), colour, steps.percentiles(_response_of, percent), look=look)
         for percent, colour, look in _LINES
     ]
-    asked = [one for one in scenario.criteria if one.metric == "response_ms" and one.percent and not one.script]
+    asked = [
+        one
+        for one in scenario.criteria
+        if one.metric == "response_ms" and one.percent and not one.script and not one.window
+    ]
     plot = over_time(scenario, "response", "milliseconds", steps, *layers)
     return replace(plot, limits=_limits(scenario, asked))
 

@@ -10,6 +10,7 @@ from wedsync_db.load.run import LoadTest
 from wedsync_db.load.scenario import Scenario, shipped
 from wedsync_db.report.markdown import counted, duration
 
+_EXACT_BELOW = 100  # seconds
 _ENGINES = {"threads": "our generator", "pgbench": "pgbench"}
 
 
@@ -43,7 +44,7 @@ def facts(test: LoadTest) -> Sequence[Fact]:
     measured = sum(one.seconds for one in scenario.phases if one.measured)
     return (
         Fact("Load", f"{_range(scenario, 1)} requests a second", _at_work(scenario)),
-        Fact("Length", f"{counted(len(test.runs), 'run')} of {duration(measured)}", "measured, after warming up"),
+        Fact("Length", f"{counted(len(test.runs), 'run')} of {_length(measured)}", "measured, after warming up"),
         Fact("Connections", _connections(scenario), "all requests share them"),
         Fact("Server", test.server, f"{counted(len(test.migrations), 'migration')}, {_rows(test)}"),
         Fact("People", f"{scenario.users:,} users", f"of {counted(scenario.tenants, 'supplier')}, drawn by chance"),
@@ -60,7 +61,12 @@ def repro(test: LoadTest) -> str:
     chosen = {"--engine": test.engine if test.engine != "threads" else "", "--copy": test.backup, "--before": compared}
     given += [word for option, chosen_ in chosen.items() if chosen_ for word in (option, chosen_)]
     given += ["--calibrate"] if test.calibration else []
+    given += ["--shards", str(test.shards)] if test.shards > 1 else []
     return shlex.join(["./dev", "load-test", test.environment, *given])
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < _EXACT_BELOW else duration(seconds)
 
 
 def _at_work(scenario: Scenario) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wedsync_db.load.measure import LATE_SHARE, LATE_WAKING_MS, MOST_CPU, tightest
 from wedsync_db.load.run import LoadTest
@@ -73,7 +73,8 @@ class Health:
 def conditions(test: LoadTest) -> list[Condition]:
     """What was asked and what was found; the worst first."""
     order = ("INVALID", "FAIL", "INCONCLUSIVE", "PASS")
-    return sorted((_condition(one) for one in test.result.judged), key=lambda one: order.index(one.verdict))
+    found = sorted((_condition(one) for one in test.result.judged), key=lambda one: order.index(one.verdict))
+    return [replace(one, tone="soft") for one in found] if test.result.doubts else found
 
 
 def scripts(test: LoadTest, run: Summary) -> list[Part]:
@@ -104,9 +105,9 @@ def compared(against: Comparison) -> list[Against]:
             f"{capital(percentile(one.criterion.percent or 0))} of the response",
             _middle(one.own),
             _middle(one.theirs),
-            "–" if one.ratio is None else _ratio(one.ratio),
-            f"less than {_ratio(one.criterion.limit)}",
-            "–" if one.detectable is None else _ratio(one.detectable),
+            "–" if one.ratio is None else ratio_words(one.ratio),
+            f"less than {ratio_words(one.criterion.limit)}",
+            "–" if one.detectable is None else ratio_words(one.detectable),
             one.why,
         )
         for one in against.found
@@ -168,8 +169,9 @@ def _middle(values: tuple[float, ...]) -> str:
     return f"{milliseconds(sorted(values)[(len(values) - 1) // 2])} ({len(values)} runs)"
 
 
-def _ratio(ratio: float) -> str:
+def ratio_words(ratio: float) -> str:
+    """`12 % slower`, `3 % faster`, `the same`, `4.1 times as slow`."""
     change = round(100 * (ratio - 1))
     if ratio >= 2:  # noqa: PLR2004 "312 % slower" is more than most people can imagine
-        return f"{ratio:.1f} times"
+        return f"{ratio:.1f} times as slow"
     return "the same" if not change else f"{abs(change)} % {'slower' if change > 0 else 'faster'}"

@@ -11,6 +11,7 @@ from wedsync_db.report.markdown import counted
 
 _TONES = {Verdict.PASS: "good", Verdict.FAIL: "bad", Verdict.INCONCLUSIVE: "warn", Verdict.INVALID: "warn"}
 _MOST_DOUBTS = 6
+_OF_A_HUNDRED = " for one request of a hundred"
 _ADVICE: Mapping[str, str] = {
     "generator": "End what else is at work on the machine that made the load, or make it on another one; then run it "
     "again. The database needs no change for this.",
@@ -110,7 +111,7 @@ def _why_failed(test: LoadTest) -> Iterator[str]:
 def _why_unsure(test: LoadTest) -> Iterator[str]:
     for one in _of(test, Verdict.INCONCLUSIVE):
         if one.interval:
-            yield f"{sentence(one)}, which lies between the two"
+            yield f"{sentence(one)}, which lies within that"
         else:
             yield f"{subject(one.criterion)} came to {found(one)}, but {one.why}"
     if test.result.comparison and test.result.comparison.decides:
@@ -122,7 +123,7 @@ def _why_unsure(test: LoadTest) -> Iterator[str]:
 
 
 def _why_invalid(test: LoadTest) -> Iterator[str]:
-    yield from test.result.doubts[:_MOST_DOUBTS]
+    yield from (one.replace(" (p99)", _OF_A_HUNDRED) for one in test.result.doubts[:_MOST_DOUBTS])
     more = len(test.result.doubts) - _MOST_DOUBTS
     if more > 0:
         yield f"and {more} more like these, which are listed below"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.verdict import Judged
 from wedsync_db.report.daily.words import counted_short, percent
+from wedsync_db.report.markdown import counted
 
 _SECOND = 1000  # milliseconds
 _MINUTE = 60_000
@@ -36,7 +37,7 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return "–"
     if round(value) >= _MINUTE:
-        return f"{int(value) // _MINUTE} min {round(value % _MINUTE / _SECOND)} s"
+        return "{} min {} s".format(*divmod(round(value / _SECOND), 60))
     if round(value) >= _SECOND:
         return f"{value / _SECOND:.3g} s"
     digits = next((digits for below, digits in _DECIMALS if value < below), 0)
@@ -70,7 +71,7 @@ def value(criterion: Criterion, found: float | None) -> str:
     if criterion.metric.endswith("_ms"):
         return milliseconds(found)
     if criterion.metric.endswith("_s"):
-        return milliseconds(found * _SECOND)
+        return f"{found:g} s"
     if criterion.aggregate == "rate" or criterion.metric in _SHARES:
         return percent(found) if found >= 0.001 or not found else f"{100 * found:.2g} %"  # noqa: PLR2004 0.03 % is not 0
     return counted_short(found) if found else "none"
@@ -81,10 +82,10 @@ def found(judged: Judged) -> str:
     one, known = judged.criterion, [each for each in judged.values if each is not None]
     if judged.interval:
         return f"{value(one, judged.interval.middle)} ({between(judged)})"
-    if not known:
-        return "not measured"
+    if len(known) < len(judged.values):
+        return f"not measured in {len(judged.values) - len(known)} of {counted(len(judged.values), 'run')}"
     lowest, highest = value(one, min(known)), value(one, max(known))
-    return lowest if lowest == highest else f"{lowest} to {highest}"
+    return lowest if lowest == highest else f"{lowest.replace('none', '0')} to {highest}"
 
 
 def between(judged: Judged) -> str:
@@ -98,6 +99,8 @@ def margin(judged: Judged) -> str:
     """How far the value is from its limit: `34 %` of it, `4.1 times` as much; nothing where that says nothing."""
     worst = worst_of(judged)
     if worst is None or judged.criterion.limit <= 0 or judged.criterion.op not in ("<", "<="):
+        return ""
+    if not worst:
         return ""
     share = worst / judged.criterion.limit
     return percent(share) if share < 1 else f"{share:.1f} times"
@@ -117,10 +120,11 @@ def sentence(judged: Judged) -> str:
     """A condition that was met, or was not, as a sentence without its full stop."""
     one = judged.criterion
     words, said = subject(one), found(judged)
-    if said == "not measured":
-        return f"nothing was measured of {words}"
+    if None in judged.values:
+        return f"{words} was {said}"
     if one.aggregate == "count" and one.lower_is_better:
-        return f"there were {said.replace('none', 'no')} {words}; allowed: {limit(one)}"
+        there = f"was 1 {_single(words)}" if said == "1" else f"were {said.replace('none', 'no')} {words}"
+        return f"there {there}; allowed: {limit(one)}"
     return f"{words} was {said}; asked was {limit(one)}"
 
 
@@ -132,6 +136,12 @@ def listed(parts: Sequence[str]) -> str:
 def capital(text: str) -> str:
     """With a capital letter at its begin."""
     return text[:1].upper() + text[1:]
+
+
+def _single(words: str) -> str:
+    """Of one, what is said of many: `request that was never answered`."""
+    first, *rest = words.split(" ")
+    return " ".join([first.removesuffix("s"), *("was" if word == "were" else word for word in rest)])
 
 
 def _what(criterion: Criterion) -> str:
