@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -89,6 +91,7 @@ def test_a_wait_for_a_row_wal_and_blocks_are_seen(login):
     assert set(found.grown) == set(COUNTERS)
     assert [one.text for one in seen.statements if "where id" in one.text] == ["update t set v = v + ? where id = ?"]
     assert seen.statements_sampled
+    assert seen.notes == ("statements: extension pg_stat_statements is not in this database",)
     assert "4711" not in str(seen)
     assert seen.doubts() == ()
 
@@ -108,6 +111,24 @@ def test_a_session_that_is_ended_costs_the_rest_of_the_samples_and_nothing_else(
     assert seen.doubts()[0].startswith("the sampler lost ")
     assert "statements" not in str(seen.notes), "nobody looked at them again"
     assert seen.between(0, seen.seconds[-1].at + 1).transactions is None or len(seen.counted) > 1
+
+
+def test_a_server_that_does_not_answer_is_said_and_is_no_lost_sample(login, db):
+    pid = "select pid from pg_stat_activity where application_name = 'wedsync-db/load-sampler'"
+    with sampling(login, through=beside(login)) as sampler:
+        assert eventually(lambda: len(sampler._samples) > 3)
+        backend = db.execute(pid).fetchone()[0]
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            time.sleep(1)
+        finally:
+            os.kill(backend, signal.SIGCONT)
+        taken = len(sampler._samples)
+        assert eventually(lambda: len(sampler._samples) > taken + 3)
+        seen = sampler.observed()
+    assert sum(one.unanswered for one in seen.seconds) >= 7
+    assert "still answering the time before" in " ".join(seen.notes)
+    assert seen.lost < 0.3, "of two seconds; on a busy machine one or two are our own"
 
 
 def test_what_this_role_is_not_shown_is_not_idle(login, db):

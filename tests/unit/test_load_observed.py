@@ -7,7 +7,18 @@ from datetime import UTC, datetime
 import pytest
 
 from wedsync_db.load.observed import COUNTERS, Counted, Observed, Pooled, Second
-from wedsync_db.load.seen import Group, Sample, Texts, hidden_note, plain, pooled_of, seconds_of, statements_of, wait_of
+from wedsync_db.load.seen import (
+    Group,
+    Sample,
+    Texts,
+    hidden_note,
+    plain,
+    pooled_of,
+    seconds_of,
+    slow_note,
+    statements_of,
+    wait_of,
+)
 from wedsync_db.monitor.statements import OTHERS, Growth
 
 HALF = tuple(Second(float(n), 10, 10, {"CPU": 1.0, "Lock:tuple": float(n), "Lock:relation": 1.0}, n) for n in range(10))
@@ -81,6 +92,20 @@ def test_a_second_with_fewer_samples_weighs_less():
 @pytest.mark.parametrize(("taken", "doubted"), [(95, False), (94, True), (0, True)])
 def test_more_than_a_twentieth_lost_is_a_doubt(taken, doubted):
     assert bool(Observed((Second(0.0, 100, taken, {}),)).doubts()) is doubted
+
+
+def test_a_server_too_slow_to_answer_is_no_fault_of_the_measurement():
+    samples = [Sample(n, ()) for n in range(100) if not 31 <= n <= 50]
+    seconds = seconds_of(samples, 100, 0.0, unanswered=range(31, 50))
+    assert [(one.taken, one.unanswered) for one in seconds[2:6]] == [(10, 0), (1, 9), (0, 10), (9, 0)]
+    seen = Observed(seconds)
+    assert (seen.lost, seen.doubts()) == (0.01, ())
+    assert seen.between(3, 5).lost == 0
+    assert seen.between(5, 6).lost == 0.1
+    assert slow_note(19, 100) == (
+        "of 100 times that it was asked, the server was 19 times still answering the time before",
+    )
+    assert slow_note(5, 100) == ()
 
 
 def test_nothing_at_all_is_lost_too():

@@ -36,6 +36,7 @@ class Second:
     taken: int
     waits: Mapping[str, float]
     most_lock_waits: int = 0  # sessions waiting for a lock, at one moment
+    unanswered: int = 0  # samples that are missing since the server was still answering the one before
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class Statement:
 class Plateau:
     """A part of the run: counters grown, averages and maxima; what is not known is None.
 
-    `waits` has average sessions by type: Lock, IO, CPU and so on. `lost` is the share of samples that are missing.
+    `waits` has average sessions by type: Lock, IO, CPU and so on. `lost` is the share of samples that are missing, and
+    not because the server was too slow for them.
     """
 
     seconds: float
@@ -118,7 +120,7 @@ class Observed:
         """What happened in these windows together; of counters, between the samples nearest to their edges."""
         joined = _joined(windows)
         seconds = [one for one in self.seconds if _within(one.at + 0.5, joined)]
-        planned, taken = sum(one.planned for one in seconds), sum(one.taken for one in seconds)
+        taken = sum(one.taken for one in seconds)
         waits = _by_type(seconds, taken)
         known = taken > 0 and not waits.get(NOT_SHOWN)
         pooled = [one.clients_waiting for one in self.pooled if _within(one.at, joined)]
@@ -128,13 +130,13 @@ class Observed:
             waits=waits,
             lock_waits_max=max(one.most_lock_waits for one in seconds) if known else None,
             clients_waiting_max=max(pooled, default=None),
-            lost=_missing(planned, taken),
+            lost=_lost(seconds),
         )
 
     @property
     def lost(self) -> float:
-        """The share of all samples that are missing."""
-        return _missing(sum(one.planned for one in self.seconds), sum(one.taken for one in self.seconds))
+        """The share of all samples that are missing; a server too slow to answer is a finding, and not among them."""
+        return _lost(self.seconds)
 
     def doubts(self) -> tuple[str, ...]:
         """Why what was seen says nothing: too little of it was."""
@@ -176,8 +178,9 @@ def _by_type(seconds: Sequence[Second], taken: int) -> Mapping[str, float]:
     return {name: total[name] / taken for name in sorted(total)}
 
 
-def _missing(planned: int, taken: int) -> float:
-    return (planned - taken) / planned if planned else 1.0
+def _lost(seconds: Sequence[Second]) -> float:
+    planned = sum(one.planned for one in seconds)
+    return sum(one.planned - one.taken - one.unanswered for one in seconds) / planned if planned else 1.0
 
 
 def _grown(counted: Sequence[Counted], windows: Sequence[tuple[float, float]]) -> Mapping[str, float | None]:

@@ -29,6 +29,7 @@ from wedsync_db.load.seen import (
     hidden_note,
     pooled_of,
     seconds_of,
+    slow_note,
     statements_of,
     wait_of,
 )
@@ -57,6 +58,7 @@ class Sampler:
         self._role = connection.info.user
         self._texts = Texts(as_sent(prelude))
         self._samples: list[Sample] = []
+        self._unanswered: list[int] = []
         self._counted: list[Counted] = []
         self._pooled: list[Pooled] = []
         self._statements: tuple[Statement, ...] = ()
@@ -92,15 +94,15 @@ class Sampler:
         """
         self.stop()
         since = self._begun if began is None else began - time.time() + time.monotonic()
-        samples = list(self._samples)
+        samples, unanswered = list(self._samples), list(self._unanswered)
         turns = int((self._until - self._begun) / STEP_SECONDS) + 1
         return Observed(
-            seconds_of(samples, turns, self._begun - since),
+            seconds_of(samples, turns, self._begun - since, unanswered),
             tuple(replace(one, at=one.at - since) for one in list(self._counted)),
             tuple(replace(one, at=one.at - since) for one in list(self._pooled)),
             self._statements or self._texts.top(),
             not self._statements,
-            (*self._notes, *self._silence(), *hidden_note(samples, self._role)),
+            (*self._notes, *slow_note(len(unanswered), turns), *self._silence(), *hidden_note(samples, self._role)),
         )
 
     def _silence(self) -> tuple[str, ...]:
@@ -110,15 +112,23 @@ class Sampler:
         """Until the end, or until the session is: then the rest of the samples is missing."""
         with self._connection:
             for number in self._turns(STEP_SECONDS):
+                asked = time.monotonic()
                 with suppress(psycopg.Error):
                     if number % _COUNTERS_EVERY == 0 or self._is_behind(number):
                         self._count()
                     self._samples.append(self._sample(number))
                 if self._connection.closed:
                     return
+                self._unanswered += self._over_since(asked, number)
             with suppress(psycopg.Error):
                 self._count()
             self._compare_statements()
+
+    def _over_since(self, asked: float, number: int) -> range:
+        """The turns that were due while the server answered; this one, too, if it did not answer at all."""
+        answered = self._samples and self._samples[-1].number == number
+        first = int((asked - self._begun) / STEP_SECONDS) + 1 if answered else number
+        return range(first, int((time.monotonic() - self._begun) / STEP_SECONDS))  # the last of them is asked now
 
     def _compare_statements(self) -> None:
         after = read_statements(self._connection, datetime.now(UTC), self._name)

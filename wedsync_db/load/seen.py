@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wedsync_db.load.observed import CPU, LOCK, NOT_SHOWN, STEP_SECONDS, Pooled, Second, Statement, type_of
@@ -13,6 +14,7 @@ from wedsync_db.monitor.statements import OTHERS, Growth, shown
 MOST_STATEMENTS = 10
 TEXTS = 4  # of a group of sessions that are all alike: so many stand for all of them
 _MOST_TEXTS = 1000
+_MANY = 0.05
 _REST = "others"
 _NUMBER = re.compile(r"(?<![\w.$\"])\d[\d_]*(\.\d+)?(e[+-]?\d+)?\b", re.IGNORECASE)
 _COMMENT = re.compile(r"/\*…\*/")
@@ -80,13 +82,16 @@ def wait_of(state: str | None, kind: str | None, event: str | None) -> str:
     return f"{kind}:{event}" if kind else CPU
 
 
-def seconds_of(samples: Iterable[Sample], turns: int, begun: float) -> tuple[Second, ...]:
+def seconds_of(
+    samples: Iterable[Sample], turns: int, begun: float, unanswered: Collection[int] = ()
+) -> tuple[Second, ...]:
     """Samples by second.
 
     Args:
         samples: Those that were taken.
         turns: How many there were to be.
         begun: When the first of them was due, from the run's first arrival on.
+        unanswered: The numbers of those that were due while the server had not yet answered an earlier one.
     """
     planned: dict[int, int] = {}
     for number in range(turns):
@@ -95,7 +100,8 @@ def seconds_of(samples: Iterable[Sample], turns: int, begun: float) -> tuple[Sec
     taken: dict[int, list[Sample]] = {second: [] for second in planned}
     for sample in samples:
         taken.setdefault(_second(begun, sample.number), []).append(sample)
-    return tuple(_folded(second, planned.get(second, 0), taken[second]) for second in sorted(taken))
+    missing = Counter(_second(begun, number) for number in unanswered if number < turns)
+    return tuple(_folded(one, planned.get(one, 0), taken[one], missing[one]) for one in sorted(taken))
 
 
 def statements_of(growth: Growth, texts: Mapping[int, str]) -> tuple[Statement, ...]:
@@ -131,11 +137,18 @@ def hidden_note(samples: Iterable[Sample], role: str) -> tuple[str, ...]:
     return (f"{what}: grant pg_read_all_stats to {role}, and track_activities = on",)
 
 
+def slow_note(unanswered: int, turns: int) -> tuple[str, ...]:
+    """That the server was too slow to say what it did."""
+    if unanswered <= _MANY * turns:
+        return ()
+    return (f"of {turns} times that it was asked, the server was {unanswered} times still answering the time before",)
+
+
 def _second(begun: float, number: int) -> int:
     return math.floor(begun + number * STEP_SECONDS + STEP_SECONDS * 1e-6)
 
 
-def _folded(second: int, planned: int, samples: Sequence[Sample]) -> Second:
+def _folded(second: int, planned: int, samples: Sequence[Sample], unanswered: int) -> Second:
     sums: dict[str, int] = {}
     most = 0
     for sample in samples:
@@ -143,4 +156,4 @@ def _folded(second: int, planned: int, samples: Sequence[Sample]) -> Second:
             sums[group.wait] = sums.get(group.wait, 0) + group.sessions
         most = max(most, sum(group.sessions for group in sample.groups if type_of(group.wait) == LOCK))
     waits = {wait: sums[wait] / len(samples) for wait in sorted(sums)}
-    return Second(float(second), planned, len(samples), waits, most)
+    return Second(float(second), planned, len(samples), waits, most, unanswered)
