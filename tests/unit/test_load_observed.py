@@ -17,6 +17,7 @@ from wedsync_db.load.seen import (
     seconds_of,
     slow_note,
     statements_of,
+    still_answering,
     wait_of,
 )
 from wedsync_db.monitor.statements import OTHERS, Growth
@@ -106,6 +107,19 @@ def test_a_server_too_slow_to_answer_is_no_fault_of_the_measurement():
         "of 100 times that it was asked, the server was 19 times still answering the time before",
     )
     assert slow_note(5, 100) == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "done", "answered", "turns"),
+    [
+        (3.01, 3.05, True, []),
+        (3.01, 3.55, True, [31, 32, 33, 34]),
+        (3.01, 3.55, False, [30, 31, 32, 33, 34]),
+        (3.25, 3.55, True, [33, 34]),  # we were late ourselves: 31 and 32 are lost
+    ],
+)
+def test_turns_that_came_while_the_server_answered(asked, done, answered, turns):
+    assert list(still_answering(30, asked, done, answered=answered)) == turns
 
 
 def test_nothing_at_all_is_lost_too():

@@ -31,6 +31,7 @@ from wedsync_db.load.seen import (
     seconds_of,
     slow_note,
     statements_of,
+    still_answering,
     wait_of,
 )
 from wedsync_db.load.summary import Summary
@@ -112,23 +113,19 @@ class Sampler:
         """Until the end, or until the session is: then the rest of the samples is missing."""
         with self._connection:
             for number in self._turns(STEP_SECONDS):
-                asked = time.monotonic()
+                asked = time.monotonic() - self._begun
                 with suppress(psycopg.Error):
                     if number % _COUNTERS_EVERY == 0 or self._is_behind(number):
                         self._count()
                     self._samples.append(self._sample(number))
                 if self._connection.closed:
                     return
-                self._unanswered += self._over_since(asked, number)
+                answered = self._samples and self._samples[-1].number == number
+                waited = (asked, time.monotonic() - self._begun)
+                self._unanswered += still_answering(number, *waited, answered=bool(answered))
             with suppress(psycopg.Error):
                 self._count()
             self._compare_statements()
-
-    def _over_since(self, asked: float, number: int) -> range:
-        """The turns that were due while the server answered; this one, too, if it did not answer at all."""
-        answered = self._samples and self._samples[-1].number == number
-        first = int((asked - self._begun) / STEP_SECONDS) + 1 if answered else number
-        return range(first, int((time.monotonic() - self._begun) / STEP_SECONDS))  # the last of them is asked now
 
     def _compare_statements(self) -> None:
         after = read_statements(self._connection, datetime.now(UTC), self._name)

@@ -137,6 +137,19 @@ def hidden_note(samples: Iterable[Sample], role: str) -> tuple[str, ...]:
     return (f"{what}: grant pg_read_all_stats to {role}, and track_activities = on",)
 
 
+def still_answering(number: int, asked: float, done: float, *, answered: bool) -> range:
+    """The turns that were due while the server was still answering one; that one, too, if it gave no answer.
+
+    Args:
+        number: The turn's.
+        asked: When it was asked, in seconds from when the first turn was due.
+        done: When that was over.
+        answered: Whether it gave an answer.
+    """
+    first = int(asked / STEP_SECONDS) + 1 if answered else number
+    return range(first, int(done / STEP_SECONDS))  # the newest of those that are due is asked next
+
+
 def slow_note(unanswered: int, turns: int) -> tuple[str, ...]:
     """That the server was too slow to say what it did."""
     if unanswered <= _MANY * turns:
