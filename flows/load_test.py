@@ -37,7 +37,7 @@ def load_test(  # noqa: PLR0913, PLR0917 each is a field of the form
     calibrate: bool = False,
     confirm: str | None = None,
     shards: Shards = 1,
-    copy: str = "",
+    backup: str = "",
 ) -> State[object]:
     """Run a scenario in a database of its own beside the target, as often as a verdict needs, and judge it.
 
@@ -58,7 +58,7 @@ def load_test(  # noqa: PLR0913, PLR0917 each is a field of the form
         confirm: The environment's name, where deployments to it have to be approved.
         shards: How many machines send, where one cannot send enough; each needs a worker of the work pool
             wedsync-db-load.
-        copy: A backup, or `newest`: run on a copy of it, on a scratch server here, instead of beside the target.
+        backup: A backup, or `newest`: run on a copy of it, on a scratch server here, instead of beside the target.
     """
-    options = Options(pool, repeats, seed, before, engine, calibrate, confirm, shards, copy)
+    options = Options(pool, repeats, seed, before, engine, calibrate, confirm, shards, backup)
     return all_ended([run_load_test(environment, scenario, options)])

@@ -37,6 +37,8 @@ def ends(case, monkeypatch):
 
         monkeypatch.setattr("tasks.load.load_test", load_test)
 
+    # drawing takes most of a second; what is drawn, test_load_report looks at
+    monkeypatch.setattr("wedsync_db.report.load.files.load_html", lambda test: test.result.verdict.value)
     return end
 
 
@@ -58,8 +60,10 @@ def test_the_exit_code_says_the_verdict(case, ends, capsys, runs, code, verdict)
     assert main(["load-test", "case", "users_1000", "--pool", "7", "--json"]) == code
     said = json.loads(capsys.readouterr().out)
     assert f"case, 1,000 users: {verdict} (" in (said["result"] if code == 0 else said["message"])
-    (report,) = case.installation.home.reports.glob("load-case-users_1000-20261121T120000Z.json")
-    written = json.loads(report.read_text())
+    reports = case.installation.home.reports
+    written = json.loads((reports / "load-case-users_1000-20261121T120000Z.json").read_text())
+    assert (reports / "load-case-users_1000-20261121T120000Z.html").read_text() == verdict
+    assert "<testsuites" in (reports / "load-case-users_1000-20261121T120000Z.junit.xml").read_text()
     assert (written["verdict"], written["pool"], written["runs"]) == (verdict, 7, 2)
     with load_tests(case.installation, "case") as kept:
         assert kept.newest("users_1000") == LoadTrial("users_1000", verdict, frozenset(MIGRATIONS))

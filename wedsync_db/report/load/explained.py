@@ -48,8 +48,9 @@ EXPLAINED: Mapping[str, Explained] = {
     ),
     "heat": Explained(
         "How the responses were spread",
-        "The stronger the colour, the more requests took so long at that time. One band is a healthy server. A second band "
-        f"higher up is a group of requests that wait for something; a slope is a queue that grows. {_TENFOLD}",
+        "The stronger the colour, the more requests took so long at that time. One band is a healthy server. A "
+        "second band higher up is a group of requests that wait for something; a slope is a queue that grows. "
+        f"{_TENFOLD}",
     ),
     "spectrum": Explained(
         "The slowest ones",
