@@ -122,6 +122,10 @@ def test_turns_that_came_while_the_server_answered(asked, done, answered, turns)
     assert list(still_answering(30, asked, done, answered=answered)) == turns
 
 
+def test_what_was_lost_before_the_first_arrival_is_none_of_the_run_s():
+    assert Observed((Second(-1.0, 10, 1, {}), Second(0.0, 10, 10, {}))).doubts() == ()
+
+
 def test_nothing_at_all_is_lost_too():
     assert Observed().doubts() == ("the sampler lost 100% of what it was to see",)
     assert SEEN.between(20, 30).lost == 1.0

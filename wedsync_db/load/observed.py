@@ -135,8 +135,11 @@ class Observed:
 
     @property
     def lost(self) -> float:
-        """The share of all samples that are missing; a server too slow to answer is a finding, and not among them."""
-        return _lost(self.seconds)
+        """The share of samples that are missing from the first arrival on.
+
+        Those that the server was too slow to answer are a finding, and not among them.
+        """
+        return _lost([one for one in self.seconds if one.at >= 0])
 
     def doubts(self) -> tuple[str, ...]:
         """Why what was seen says nothing: too little of it was."""
