@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -31,7 +32,12 @@ from wedsync_db.report.load.text import condition_rows, load_markdown, load_text
 from wedsync_db.report.load.words import milliseconds, percentile, sentence
 
 TESTS = of_each_verdict()
-PAGES = {name: load_html(test) for name, test in TESTS.items()}
+
+
+@cache
+def page_of(verdict):
+    """Drawn once for all tests."""
+    return load_html(TESTS[verdict])
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -40,11 +46,11 @@ PAGES = {name: load_html(test) for name, test in TESTS.items()}
 @pytest.mark.parametrize("verdict", [one.value for one in Verdict])
 def test_page(verdict):
     assert TESTS[verdict].result.verdict.value == verdict
-    assert_golden(f"report/load_{verdict.lower()}.txt", words_of(PAGES[verdict]))
+    assert_golden(f"report/load_{verdict.lower()}.txt", words_of(page_of(verdict)))
 
 
 def test_page_is_well_formed_needs_nothing_from_outside_and_runs_nothing():
-    for page in PAGES.values():
+    for page in map(page_of, TESTS):
         tags = SvgPage(page).tags
         ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
         assert len(ids) == len(set(ids)) > 10
@@ -62,8 +68,8 @@ class SvgPage(Page):
 
 
 def test_every_colour_is_a_variable_of_light_dark_and_print():
-    style, body = PAGES["FAIL"].split("</style>", 1)
-    used = set(re.findall(r"var\(--([a-z0-9-]+)\)", PAGES["FAIL"]))
+    style, body = page_of("FAIL").split("</style>", 1)
+    used = set(re.findall(r"var\(--([a-z0-9-]+)\)", page_of("FAIL")))
     modes = style.split("@media (prefers-color-scheme: dark)")
     printed = style[style.rindex("@media print") :]
     for where in ("".join(re.findall(r"^:root \{.*?\}", style, re.MULTILINE | re.DOTALL)), "".join(modes[1:]), printed):
@@ -100,7 +106,7 @@ def test_files(tmp_path):
     assert {one.name for one in tmp_path.iterdir()} == {
         f"load-staging-users_1000-20261121T120000Z.{kind}" for kind in ("html", "json", "junit.xml")
     }
-    assert written.page.read_text() == PAGES["FAIL"]
+    assert written.page.read_text() == page_of("FAIL")
     assert json.loads(written.data.read_text())["verdict"] == "FAIL"
     assert ET.fromstring(written.junit.read_bytes()).tag == "testsuites"
 
@@ -126,9 +132,9 @@ def test_junit(verdict, failures, errors):
 def test_of_no_measurement_nothing_is_said_to_be_met():
     suite = ET.fromstring(load_junit(TESTS["INVALID"]).encode())[0]
     assert (suite.get("skipped"), len(suite.findall("testcase/skipped"))) == ("3", 3)
-    assert "None of it counts" in PAGES["INVALID"]
-    assert 'class="good">PASS' not in PAGES["INVALID"]
-    assert 'class="good">PASS' in PAGES["PASS"]
+    assert "None of it counts" in page_of("INVALID")
+    assert 'class="good">PASS' not in page_of("INVALID")
+    assert 'class="good">PASS' in page_of("PASS")
 
 
 def test_junit_is_xml_whatever_is_in_it():
@@ -253,6 +259,19 @@ def test_the_spectrum_goes_as_far_as_the_requests_can_tell():
     assert spectrum_places(0) == ()
     cell = summed().chosen(["warm-up", "steady"])
     assert set(spectrum(cell.response, places)) == {cell.response.percentile(50)}
+
+
+def test_other_ways_to_connect():
+    scenario = replace(SCENARIO, connections="pgbouncer", connect="each")
+    run = summed(scenario, connect=np.full(200, 30_000))
+    by_key = {one.key: one for one in of_run(told(run, run, scenario=scenario), run)}
+    assert {round(value) for layer in by_key["connect"].layers for value in layer.values} == {30}
+    assert by_key["queue"].notes == (
+        "What waits in pgbouncer for a connection to the server is part of the solid line.",
+    )
+    assert load_data(told(run, run, scenario=scenario))["each_run"][0]["connect_ms"]["p95"] == pytest.approx(
+        30, rel=0.01
+    )
 
 
 def test_pictures_that_have_nothing_to_show_say_so():

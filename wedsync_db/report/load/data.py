@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from wedsync_db.load.measure import spans
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.statistics import detectable, spread_of
 from wedsync_db.load.summary import Cell, Summary
@@ -77,6 +78,7 @@ def _run(test: LoadTest, run: Summary) -> Mapping[str, Any]:
         },
         "scripts": {one.name: _cell(measured_cell(scenario, run, one.name)) for one in scenario.scripts},
         "leaks": run.leaks,
+        "server": _server(test, run),
         "generator": {
             "processes": was.processes,
             "cores": was.cores,
@@ -95,6 +97,31 @@ def _cell(cell: Cell) -> Mapping[str, Any]:
         "response_ms": {f"p{one}": cell.response.percentile(one) for one in _PERCENTILES},
         "service_ms": {f"p{one}": cell.service.percentile(one) for one in _PERCENTILES},
         "queue_ms": {f"p{one}": cell.queue.percentile(one) for one in _PERCENTILES},
+        **(
+            {"connect_ms": {f"p{one}": cell.connect.percentile(one) for one in _PERCENTILES}}
+            if cell.connect.count
+            else {}
+        ),
+    }
+
+
+def _server(test: LoadTest, run: Summary) -> Mapping[str, Any] | None:
+    """What the server did in the measured phases; None where nobody looked."""
+    if run.observed is None:
+        return None
+    found = run.observed.over(spans(test.scenario, None, run))
+    return {
+        "cache_hit": found.cache_hit,
+        "transactions": found.transactions,
+        "wal_bytes_by_transaction": found.wal_by_transaction,
+        "grown": dict(found.grown),
+        "sessions": dict(found.waits),
+        "lock_waits_max": found.lock_waits_max,
+        "clients_waiting_max": found.clients_waiting_max,
+        "samples_lost": found.lost,
+        "statements": [asdict(one) for one in run.observed.statements],
+        "statements_sampled": run.observed.statements_sampled,
+        "notes": list(run.observed.notes),
     }
 
 

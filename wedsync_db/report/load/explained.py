@@ -37,6 +37,11 @@ EXPLAINED: Mapping[str, Explained] = {
         "people waited for it. Between them lies the wait for a free connection of the pool: where it is wide, "
         f"the database is slower than requests come in, or the pool too small. {_TENFOLD}",
     ),
+    "connect": Explained(
+        "How long it took to connect",
+        "Each request opens a connection of its own, as functions without a pool do; this is a part of what people "
+        f"waited. {_TENFOLD}",
+    ),
     "pool": Explained(
         "How busy the connections were",
         "The share of the pool that was at work. Near 100 % every further request has to wait.",

@@ -29,6 +29,7 @@ from wedsync_db.report.markdown import counted
 
 _KINDS: tuple[Colour, ...] = ("bad", "c5", "c4", "c7", "c2")
 _MOST_FIELDS = 100  # of a heat map, side by side
+_POOLED = "What waits in pgbouncer for a connection to the server is part of the solid line."
 _LINES: tuple[tuple[float, Colour, str], ...] = ((50, "c3", ""), (95, "c1", "7 2"), (99, "c2", "2 2"))
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _STATES = {
@@ -51,6 +52,7 @@ def of_run(test: LoadTest, run: Summary) -> tuple[Plot, ...]:
         _arrivals(scenario, steps),
         _response(scenario, steps),
         _queue(scenario, steps),
+        *([_connect(scenario, steps)] if scenario.connect == "each" else []),
         _pool(scenario, steps),
         _bad_ends(scenario, steps),
         _heat(scenario, run),
@@ -125,8 +127,17 @@ def _response(scenario: Scenario, steps: Steps) -> Plot:
     return replace(plot, limits=_limits(scenario, asked))
 
 
+def _connect(scenario: Scenario, steps: Steps) -> Plot:
+    layers = [
+        Layer(_percent_label(percent), colour, steps.percentiles(_connect_of, percent), look=look)
+        for percent, colour, look in _LINES
+    ]
+    asked = [one for one in scenario.criteria if one.metric == "connect_ms" and one.percent and not one.window]
+    return replace(over_time(scenario, "connect", "milliseconds", steps, *layers), limits=_limits(scenario, asked))
+
+
 def _queue(scenario: Scenario, steps: Steps) -> Plot:
-    return over_time(
+    plot = over_time(
         scenario,
         "queue",
         "milliseconds",
@@ -135,6 +146,7 @@ def _queue(scenario: Scenario, steps: Steps) -> Plot:
         Layer("waiting for a connection", "c5", steps.percentiles(_response_of, 95), "between"),
         Layer("both (response)", "c1", steps.percentiles(_response_of, 95), look="7 2"),
     )
+    return replace(plot, notes=(*plot.notes, _POOLED)) if scenario.connections == "pgbouncer" else plot
 
 
 def _pool(scenario: Scenario, steps: Steps) -> Plot:
@@ -207,3 +219,7 @@ def _response_of(cell: Cell) -> Histogram:
 
 def _service_of(cell: Cell) -> Histogram:
     return cell.service
+
+
+def _connect_of(cell: Cell) -> Histogram:
+    return cell.connect
