@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.case import ROLE, write_settings
 from tests.support.load_shards import arrived, expected, scenario_of
+from tests.support.majors import every_major
 from tests.support.served import until
 from wedsync_db.errors import Inconclusive, Refused, WedsyncError
 from wedsync_db.load import one_shard, shards
@@ -158,6 +159,7 @@ def test_shards_that_do_not_come_are_named(shard_case, monkeypatch):
     assert "prefect worker start --pool wedsync-db-load" in caught.value.hint
 
 
+@every_major
 def test_nobody_starts_a_shard_by_hand(shard_case):
     installation = shard_case.installation
 
