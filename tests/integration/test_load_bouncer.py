@@ -124,11 +124,14 @@ def test_a_statement_is_ended_in_time_through_it_too(login):
 
 
 def test_a_connection_for_each_is_timed_by_itself(login, db):
-    scenario = replace(QUICK, connect="each")
+    scenario = replace(QUICK, connect="each", prelude=PRELUDE.replace("0.001", "0.02"))
     found = run(scenario, login, seed=1)
     assert (found.code == 0).all()
     assert (found.connect > 0).all()
     assert (found.service > found.connect).all(), "opening it is part of what the user waits for"
+    begin = found.schedule.due + found.waited / 1e6
+    on_their_way = [((begin <= moment) & (moment < begin + found.service / 1e6)).sum() for moment in begin]
+    assert 2 * scenario.pool < max(on_their_way) <= scenario.held, "nobody waits with us"
     value = value_of(CONNECT, scenario, summary_of(found))
     assert value == pytest.approx(np.percentile(found.connect, 95) / 1000, rel=0.2)
     assert eventually(lambda: sessions(db, login) == 0)

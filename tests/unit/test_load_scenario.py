@@ -101,6 +101,11 @@ def test_users_and_their_thinking_make_the_rate(written):
         ("pool = 4", "pool = 4\nclients = 30000", "clients must be between"),
         ("pool = 4", 'pool = 4\nconnections = "pgpool"', "connections must be"),
         ("pool = 4", 'pool = 4\nconnect = "twice"', "connect must be"),
+        (
+            "pool = 4",
+            'pool = 4\nconnections = "pgbouncer"\nconnect = "each"\nclients = 1001',
+            "1,001 clients that each connect anew are too many",
+        ),
         ("response_ms = [", 'connect_ms = ["p(95)<100"]\nresponse_ms = [', "connect_ms is not measured"),
         ('title = "T"', 'title = "T', "not valid TOML"),
     ],

@@ -155,7 +155,7 @@ def _options(scenario: Scenario) -> dict[str, str]:
 
 def _senders(scenario: Scenario) -> int:
     """Threads: more than the pool has, so that those who wait for a connection do so where an application's would."""
-    return min(scenario.held, _SENDERS_OF_POOL * scenario.pool)
+    return scenario.held if scenario.connect == "each" else min(scenario.held, _SENDERS_OF_POOL * scenario.pool)
 
 
 def _draws(scenario: Scenario, size: int, seed: int) -> dict[str, NDArray[np.int64]]:

@@ -199,6 +199,11 @@ def _check_connections(scenario: Scenario, where: str) -> None:
             f"{where}: {held:,} clients do not fit onto {pool} connections of their own",
             hint='connections = "pgbouncer" lets them share the pool.',
         )
+    if held > MOST_CONNECTIONS and scenario.connect == "each":
+        raise UsageError(
+            f"{where}: {held:,} clients that each connect anew are too many",
+            hint=f"Each takes a thread meanwhile: at most {MOST_CONNECTIONS:,} at the same time.",
+        )
     if scenario.connect == "once" and any(one.metric == "connect_ms" for one in scenario.criteria):
         raise UsageError(
             f"{where}: connect_ms is not measured", hint='connect = "each": an arrival has one of its own.'
