@@ -19,6 +19,7 @@ NAMES = (
     "row_security",
     "pool",
     "load",
+    "connections",
     "collect",
 )
 
