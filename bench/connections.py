@@ -50,8 +50,8 @@ def measure() -> str:
             "|---|---|---|",
             *[f"| {name} | {_percentiles(runs, _response)} | {_cpu(runs):.0f} |" for name, runs in held.items()],
             "",
-            f"{CLIENTS:,} connections are open in {opened:.2f} s; each takes {ours:.1f} KiB of the generator and"
-            f" {theirs:.1f} of pgbouncer.",
+            f"{CLIENTS:,} connections are open in {opened:.2f} s; each takes {ours:.1f} KiB of the generator,",
+            f"{theirs:.1f} of pgbouncer.",
             "",
             f"A connection for each arrival, {STORM} a second; the server checks a password (SCRAM), pgbouncer by md5:",
             "",
