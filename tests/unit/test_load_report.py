@@ -19,6 +19,7 @@ from wedsync_db.load.statistics import Interval
 from wedsync_db.load.verdict import Judged, Verdict, judge_one
 from wedsync_db.load.worker import Progress
 from wedsync_db.report.load.axis import one_in_ticks, second_ticks, value_ticks
+from wedsync_db.report.load.cause import causes
 from wedsync_db.report.load.data import load_data
 from wedsync_db.report.load.draw import pictures
 from wedsync_db.report.load.files import write_load
@@ -205,6 +206,30 @@ def test_a_condition_is_a_sentence(metric, expression, values, said):
     table = {metric: [expression]} | ({"response_ms": ["p(95)<9"]} if metric.startswith("recovery") else {})
     criterion = read_criteria(table, scripts=("read",), phases=("steady",)).criteria[0]
     assert re.fullmatch(said, sentence(judge_one(criterion, values)))
+
+
+def test_where_it_comes_from():
+    slow = summed(SLOW, service=measured().service * 0 + 80_000)
+    assert causes(told(slow, slow)) == (
+        "A request took 80 ms in the database and waited 0 ms for a free connection (95th percentiles, run 1).",
+        "So it was the database.",
+    )
+    seen = replace(slow, observed=OBSERVED)
+    assert causes(told(seen, seen))[1] == (
+        "So it was the database, whose sessions spent 67 % of their time on locks of others (Lock)."
+    )
+    full = waiting(600, service=measured().service + at(slice(100, 200), 170_000))
+    assert causes(told(full, full))[1].startswith(
+        "So most of it was waiting: the pool of 2 was 90 % busy. Either a req"
+    )
+    moments = waiting(600)
+    assert "only 5 % busy on average: something kept all of it" in causes(told(moments, moments))[1].replace("5.0", "5")
+    nothing = summed(SLOW, code=at(slice(100, 200), -1, kind=np.int16), service=at(slice(100, 200), -1, fill=10_000))
+    assert causes(told(nothing, nothing)) == (
+        "Nothing was answered.",
+        "What went wrong in run 1: 100 requests never answered.",
+    )
+    assert causes(TESTS["PASS"]) == causes(TESTS["INVALID"]) == ()
 
 
 # -- what is drawn -----------------------------------------------------------------------------------------------------

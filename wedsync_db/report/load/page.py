@@ -12,6 +12,7 @@ from wedsync_db.load.run import LoadTest
 from wedsync_db.load.summary import Summary
 from wedsync_db.report.html import templates
 from wedsync_db.report.legend import Key, swatch
+from wedsync_db.report.load.cause import causes
 from wedsync_db.report.load.data import found_from
 from wedsync_db.report.load.draw import pictures
 from wedsync_db.report.load.pictures import of_run, strip
@@ -59,6 +60,7 @@ def _told(test: LoadTest) -> dict[str, Any]:
         "tone": tone(test.result.verdict),
         "headline": headline(test),
         "reasons": reasons(test),
+        "causes": causes(test),
         "advice": advice(test),
         "facts": facts(test),
         "conditions": conditions(test),

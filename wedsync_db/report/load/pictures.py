@@ -24,25 +24,13 @@ from wedsync_db.report.load.series import (
     spectrum_places,
     steps_of,
 )
-from wedsync_db.report.load.words import capital, percentile, subject, value
+from wedsync_db.report.load.words import capital, percentile, state_words, subject, value
 from wedsync_db.report.markdown import counted
 
 _KINDS: tuple[Colour, ...] = ("bad", "c5", "c4", "c7", "c2")
 _MOST_FIELDS = 100  # of a heat map, side by side
 _POOLED = "What waits in pgbouncer for a connection to the server is part of the solid line."
 _LINES: tuple[tuple[float, Colour, str], ...] = ((50, "c3", ""), (95, "c1", "7 2"), (99, "c2", "2 2"))
-# https://www.postgresql.org/docs/current/errcodes-appendix.html
-_STATES = {
-    "57014": "cancelled by its time limit",
-    "40P01": "deadlock",
-    "40001": "could not be serialized",
-    "53300": "too many connections",
-    "55P03": "a lock was not to be had",
-    "57P01": "the server ended the session",
-    "08006": "the connection was lost",
-    "08003": "the connection was lost",
-    "08001": "no connection was to be had",
-}
 
 
 def of_run(test: LoadTest, run: Summary) -> tuple[Plot, ...]:
@@ -161,7 +149,9 @@ def _bad_ends(scenario: Scenario, steps: Steps) -> Plot:
     everything = Cell.sum(steps.cells)
     ranked = sorted(everything.errors, key=lambda state: (-everything.errors[state], state))
     layers = [
-        Layer(_state(state), colour, tuple(cell.errors.get(state, 0) / steps.seconds for cell in steps.cells), "bars")
+        Layer(
+            state_words(state), colour, tuple(cell.errors.get(state, 0) / steps.seconds for cell in steps.cells), "bars"
+        )
         for state, colour in zip(ranked, _KINDS, strict=False)
     ]
     if everything.dropped:
@@ -207,10 +197,6 @@ def _limits(scenario: Scenario, asked: Sequence[Criterion]) -> tuple[Limit, ...]
 
 def _percent_label(percent: float) -> str:
     return percentile(percent).replace(" percentile", "")
-
-
-def _state(state: str) -> str:
-    return f"{_STATES[state]} ({state})" if state in _STATES else f"SQLSTATE {state}"
 
 
 def _response_of(cell: Cell) -> Histogram:

@@ -17,13 +17,12 @@ from wedsync_db.report.load.explained import EXPLAINED
 from wedsync_db.report.load.pictures import spans
 from wedsync_db.report.load.plot import Layer, Plot, Scale
 from wedsync_db.report.load.setup import Fact
-from wedsync_db.report.load.words import milliseconds
+from wedsync_db.report.load.words import IDLE, milliseconds
 from wedsync_db.report.markdown import size
 
 _COLOURS: tuple[Colour, ...] = ("c1", "c2", "c3", "c4", "c5", "c7")
 _REST = "others"
 _MOST_POINTS = 240
-_IDLE = frozenset({"idle", "idle in transaction", "idle in transaction (aborted)"})
 _NAMES = {"CPU": "CPU", "Client": "Client (network)", "IO": "IO (disk)", "LWLock": "LWLock (bookkeeping)"}
 _STATEMENT = 160
 
@@ -76,9 +75,9 @@ def statements(run: Summary) -> tuple[Row, ...]:
 def _facts(found: Plateau) -> Iterator[Fact]:
     if found.cache_hit is not None:
         yield Fact("Found in the cache", percent(found.cache_hit), "the rest was read from disk, or the system's cache")
-    busy = sum(many for wait, many in found.waits.items() if wait not in _IDLE)
+    busy = sum(many for wait, many in found.waits.items() if wait not in IDLE)
     if found.waits:
-        most = max((one for one in found.waits if one not in _IDLE), key=lambda one: found.waits[one], default="")
+        most = max((one for one in found.waits if one not in IDLE), key=lambda one: found.waits[one], default="")
         yield Fact("Sessions at work", counted_short(round(busy, 1)), f"most of it {most}" if most else "")
     if found.lock_waits_max is not None:
         yield Fact("Waiting for a lock", counted_short(found.lock_waits_max), "sessions, at the worst moment")
@@ -97,7 +96,7 @@ def _facts(found: Plateau) -> Iterator[Fact]:
 
 def _waits(scenario: Scenario, seen: Observed) -> Plot:
     seconds = _inside(seen.seconds, scenario)
-    kinds = {type_of(wait) for second in seconds for wait in second.waits} - _IDLE
+    kinds = {type_of(wait) for second in seconds for wait in second.waits} - IDLE
     total = {kind: sum(_of_type(second, kind) for second in seconds) for kind in kinds}
     ranked = sorted(kinds, key=lambda kind: (-total[kind], kind))
     groups = [(one,) for one in ranked[: len(_COLOURS) - 1]]

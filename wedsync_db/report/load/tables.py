@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -61,13 +62,14 @@ class Against:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the generator was in a run, beside what it may be at most."""
+    """How the generator was in a run, beside what it may be at most; `bad` names the columns that are beyond it."""
 
     run: str
     late: str
     woken: str
     cores: str
     requests: str
+    bad: frozenset[str] = frozenset()
 
 
 def conditions(test: LoadTest) -> list[Condition]:
@@ -126,15 +128,19 @@ def _most(test: LoadTest) -> Health:
 
 
 def _healths(test: LoadTest) -> Iterator[Health]:
+    lowest = tightest(test.scenario.criteria)
+    most = {"late": LATE_SHARE * lowest if lowest else math.inf, "woken": LATE_WAKING_MS, "cores": MOST_CPU}
     for number, run in enumerate(test.runs, 1):
         was = run.generator
+        found = {"late": was.late.percentile(99), "woken": was.woken.percentile(99), "cores": was.cores}
         sent = sum(cell.arrivals for cell in run.cells.values())
         yield Health(
             f"run {number}",
-            milliseconds(was.late.percentile(99)),
-            milliseconds(was.woken.percentile(99)),
-            f"{percent(was.cores)}, {was.processes} processes",
+            milliseconds(found["late"]),
+            milliseconds(found["woken"]),
+            f"{percent(was.cores)} of {was.processes}",
             f"{sent:,} of {was.planned:,.0f}",
+            frozenset(name for name, value in found.items() if value is not None and value > most[name]),
         )
 
 

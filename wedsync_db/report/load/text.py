@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.verdict import Compared, Judged, Verdict
+from wedsync_db.report.load.cause import causes
 from wedsync_db.report.load.data import found_from
 from wedsync_db.report.load.setup import repro, setup_line
 from wedsync_db.report.load.told import advice, headline, reasons
@@ -52,7 +53,7 @@ def load_markdown(test: LoadTest) -> str:
     parts = [
         f"# {test.result.verdict}: {untagged(headline(test))}\n",
         *(f"- {untagged(one)}" for one in reasons(test)),
-        *(f"\n{untagged(one)}" for one in advice(test)),
+        *(f"\n{untagged(one)}" for one in (*causes(test), *advice(test))),
         f"\n{untagged(setup_line(test))}\n",
         table(head, rows),
         *_doubts(test.result.doubts),

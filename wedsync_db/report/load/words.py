@@ -29,6 +29,26 @@ _SUBJECTS = {
 }
 _SHARES = frozenset({"pool_util", "achieved", "cache_hit"})
 _ASKED = {"<": "less than", "<=": "at most", ">": "more than", ">=": "at least", "==": "exactly"}
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_STATES = {
+    "57014": "cancelled by its time limit",
+    "40P01": "deadlock",
+    "40001": "could not be serialized",
+    "53300": "too many connections",
+    "55P03": "a lock was not to be had",
+    "57P01": "the server ended the session",
+    "08006": "the connection was lost",
+    "08003": "the connection was lost",
+    "08001": "no connection was to be had",
+}
+IDLE = frozenset({"idle", "idle in transaction", "idle in transaction (aborted)"})  # sessions that do nothing
+_WAITS = {
+    "CPU": "computing (CPU)",
+    "IO": "the disk (IO)",
+    "Lock": "locks of others (Lock)",
+    "LWLock": "the server's own bookkeeping (LWLock)",
+    "Client": "the network (Client)",
+}
 _DECIMALS = ((1, 2), (10, 1))  # below so many milliseconds, so many digits after the point
 
 
@@ -54,7 +74,7 @@ def percentile(number: float) -> str:
 
 def subject(criterion: Criterion) -> str:
     """What a condition is about: `the 95th percentile of the response in the phase spike`."""
-    return f"{_what(criterion)}{_where(criterion)}"
+    return f"{_what(criterion)}{where(criterion)}"
 
 
 def limit(criterion: Criterion) -> str:
@@ -133,6 +153,16 @@ def listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+def state_words(state: str) -> str:
+    """What an SQLSTATE means."""
+    return f"{_STATES[state]} ({state})" if state in _STATES else f"SQLSTATE {state}"
+
+
+def wait_words(kind: str) -> str:
+    """What a session waits for that waits so."""
+    return _WAITS.get(kind, kind)
+
+
 def capital(text: str) -> str:
     """With a capital letter at its begin."""
     return text[:1].upper() + text[1:]
@@ -154,10 +184,11 @@ def _what(criterion: Criterion) -> str:
     return f"the share of {words}" if criterion.aggregate == "rate" else words
 
 
-def _where(criterion: Criterion) -> str:
-    where = f" of the script {criterion.script}" if criterion.script else ""
+def where(criterion: Criterion) -> str:
+    """Of which script and in which phase, with a blank before it; nothing for all of them."""
+    found = f" of the script {criterion.script}" if criterion.script else ""
     if criterion.phase and criterion.metric != "recovery_s":
-        where += f" in the phase {criterion.phase}"
+        found += f" in the phase {criterion.phase}"
     if criterion.window:
-        where += f" in the worst {criterion.window} seconds"
-    return where
+        found += f" in the worst {criterion.window} seconds"
+    return found
