@@ -163,10 +163,9 @@ class _Told:
     def hear(self, step: Step, lines: Sequence[tuple[bytes, ...]]) -> bool:
         """Whether to go on."""
         for at, answered, failed in lines:
-            if float(at) < step.seconds + 1:  # what comes later is not of the step
-                self._due += step.rate
-                self._answered += float(answered)
-                self._errors += int(failed)
+            self._due += step.rate if float(at) < step.seconds + 1 else 0  # what comes later is not of the step
+            self._answered += float(answered)
+            self._errors += int(failed)
         progress = Progress(round(self._due), round(self._answered), self._errors, None)
         self.is_over = not self._tell(progress)
         return not self.is_over
