@@ -11,12 +11,12 @@ def started_with(text: str | Path) -> list[bytes]:
     return [words for file in Path("/proc").glob("[0-9]*/cmdline") if os.fsencode(text) in (words := _read(file))]
 
 
-def children(text: str) -> list[int]:
-    """The numbers of this process' own children that name this in their arguments."""
+def children(text: str, of: int | None = None) -> list[int]:
+    """The numbers of a process' own children that name this in their arguments; of this process' by default."""
     found = []
     for file in Path("/proc").glob("[0-9]*/stat"):
         fields = _read(file).rpartition(b")")[2].split()
-        if fields and int(fields[1]) == os.getpid() and os.fsencode(text) in _read(file.with_name("cmdline")):
+        if fields and int(fields[1]) == (of or os.getpid()) and os.fsencode(text) in _read(file.with_name("cmdline")):
             found.append(int(file.parent.name))
     return found
 

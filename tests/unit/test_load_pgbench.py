@@ -18,10 +18,10 @@ STEP = Step(5.0, 2.0, 20.0)
 BEGAN = 1_000_000  # Unix time
 
 
-def line(due, lag, took, script=0, word=None):
+def line(due, lag, took, script=0, word=None, client=3):
     """As pgbench writes it: `took` and `lag` in microseconds from when it was due, in seconds from the begin."""
     end = round((BEGAN + due) * 1e6) + (lag if word else took)
-    return b"3 7 %b %d %d %d %d\n" % (word or b"%d" % took, script, end // 10**6, end % 10**6, lag)
+    return b"%d 7 %b %d %d %d %d\n" % (client, word or b"%d" % took, script, end // 10**6, end % 10**6, lag)
 
 
 def even(many, until=2.0, threads=1):
@@ -73,6 +73,14 @@ def test_a_failed_transaction_is_an_error(word, state):
     found = read_log([line(0.1, 50, 850) + line(0.2, 60, 0, word=word)], Step(0, 0.3, 10.0), 1, (1,), seed=1)
     assert [None if code == 0 else STATES[code - 1] for code in found.code] == [None, state]
     assert list(found.due.round(6)) == [0.1, 0.2]
+
+
+def test_a_client_that_was_free_and_began_late_was_woken_late():
+    first = line(0.1, 90_000, 150_000, client=0) + line(0.1, 200, 300_000, client=1)  # until 0.25, and until 0.4
+    then = line(0.2, 50_000, 60_000, client=0) + line(0.5, 40_000, 50_000, client=1)
+    found = read_log([first + then], Step(0, 0.6, 10.0), 1, (1,), seed=1)
+    assert list(found.due.round(6)) == [0.1, 0.1, 0.2, 0.5]
+    assert list(found.late) == [True, True, False, True], "the third waited for a client"
 
 
 def test_what_a_thread_never_began_is_dropped():

@@ -4,8 +4,7 @@ It is independent of ours, which is what it is good for: both should see the sam
 - it looks at no row that comes back, so that nobody knows of rows of another tenant;
 - it makes its arrivals itself: the same rate, not the same moments, and each step begins with nothing waiting;
 - a client that meets an error (other than a serialization failure or a deadlock) is lost for the rest of its step, and
-  what the others measure is not a pool of that size: such a run says nothing, which is a doubt;
-- it does not say whether a late start is its own fault or that of a busy pool: all of it counts as the pool's.
+  what the others measure is not a pool of that size: such a run says nothing, which is a doubt.
 """
 
 from __future__ import annotations
@@ -188,7 +187,7 @@ def _together(
         Schedule(whole.due, whole.script, np.zeros(many, dtype=np.int32)),
         whole.waited,
         whole.service,
-        np.zeros(many, dtype=np.bool_),
+        whole.late,
         whole.code,
         STATES,
         0,

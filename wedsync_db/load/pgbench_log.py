@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from wedsync_db.load.worker import ANSWERED, DROPPED
 # words where a failed transaction's time would be, and what stands for them in a table of numbers
 _FAILED = ((b" serialization ", b" -1 ", "40001"), (b" deadlock ", b" -2 ", "40P01"))
 STATES = tuple(state for _, _, state in _FAILED)
-_TIME, _SCRIPT, _SECOND, _MICROSECOND, _LAG = 2, 3, 4, 5, 6
+_CLIENT, _TIME, _SCRIPT, _SECOND, _MICROSECOND, _LAG = 0, 2, 3, 4, 5, 6
 _GAPS = 10  # mean distances between arrivals: a longer silence at the end is no chance (1 in 20,000)
 Ints = NDArray[np.int64]
 
@@ -28,7 +29,7 @@ Ints = NDArray[np.int64]
 class Arrivals:
     """An element for each: `due` in seconds from the step's begin, the times in microseconds.
 
-    `code` is that of `Measured`, with the place of its SQLSTATE in `STATES`.
+    `code` is that of `Measured`, with the place of its SQLSTATE in `STATES`, and so is `late`.
     """
 
     due: NDArray[np.float64]
@@ -36,16 +37,17 @@ class Arrivals:
     waited: Ints
     service: Ints
     code: NDArray[np.int16]
+    late: NDArray[np.bool_]
 
     @classmethod
     def of(cls, parts: Sequence[Arrivals]) -> Arrivals:
         """All of them, in the order in which they were due."""
-        due, script, waited, service, code = (
-            np.concatenate([getattr(one, name) for one in parts])
-            for name in ("due", "script", "waited", "service", "code")
-        )
-        order = np.argsort(due, kind="stable")
-        return cls(due[order], script[order], waited[order], service[order], code[order])
+        whole = cls(*(np.concatenate([getattr(one, field.name) for one in parts]) for field in fields(cls)))
+        return whole.chosen(np.argsort(whole.due, kind="stable"))
+
+    def chosen(self, which: NDArray[Any]) -> Arrivals:
+        """Those of them, by their places or by whether each is among them."""
+        return Arrivals(*(getattr(self, field.name)[which] for field in fields(self)))
 
     def from_begin(self, step: Step) -> Arrivals:
         """The same, due in seconds from the run's begin."""
@@ -70,8 +72,7 @@ def read_log(logs: Sequence[bytes], step: Step, threads: int, weights: Sequence[
         known = _known(table, due / 1e6 - start)
         parts += [known, _never_begun(known, step, mean_gap, weights, rng)]
     found = Arrivals.of(parts)
-    inside = found.due <= step.seconds  # pgbench goes on for longer
-    return Arrivals(*(getattr(found, name)[inside] for name in ("due", "script", "waited", "service", "code")))
+    return found.chosen(found.due <= step.seconds)  # pgbench goes on for longer
 
 
 def _table(log: bytes) -> Ints:
@@ -94,7 +95,21 @@ def _known(table: Ints, due: NDArray[np.float64]) -> Arrivals:
     waited = np.maximum(table[:, _LAG], 0)
     service = np.where(failed, 0, np.maximum(table[:, _TIME] - waited, 0))
     code = np.where(failed, -table[:, _TIME], ANSWERED).astype(np.int16)
-    return Arrivals(np.maximum(due, 0.0), table[:, _SCRIPT].astype(np.int16), waited, service, code)
+    late = _late(table[:, _CLIENT], _due(table), table[:, _SECOND] * 1_000_000 + table[:, _MICROSECOND])
+    return Arrivals(np.maximum(due, 0.0), table[:, _SCRIPT].astype(np.int16), waited, service, code, late)
+
+
+def _late(client: Ints, due: Ints, end: Ints) -> NDArray[np.bool_]:
+    """Whether the client was free when its transaction was due: if it waited, pgbench was not woken.
+
+    A client takes the next time to come as soon as it is free. If that is over already, then all clients were busy.
+    """
+    order = np.lexsort((end, client))
+    is_first = np.diff(client[order], prepend=-1) != 0
+    before = np.concatenate([np.zeros(1, dtype=np.int64), end[order]])[:-1]
+    late = np.zeros(len(client), dtype=np.bool_)
+    late[order] = is_first | (before <= due[order])
+    return late
 
 
 def _never_begun(
@@ -108,4 +123,5 @@ def _never_begun(
     share = np.asarray(weights, dtype=np.float64)
     script = rng.choice(len(share), size=many, p=share / share.sum()).astype(np.int16)
     nothing = np.full(many, -1, dtype=np.int64)
-    return Arrivals(due, script, nothing, nothing, np.full(many, DROPPED, dtype=np.int16))
+    never = np.full(many, DROPPED, dtype=np.int16)
+    return Arrivals(due, script, nothing, nothing, never, np.zeros(many, dtype=np.bool_))
