@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,6 @@ import tempfile
 from collections.abc import Collection
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,12 +20,10 @@ from tests.support.case import ROLE, Case, database, environ_of, write_settings
 from tests.support.load_shards import arrived, expected, scenario_of
 from tests.support.served import Asked, until
 from wedsync_db.cli.serving import _QUIET
-from wedsync_db.errors import Inconclusive
 from wedsync_db.home import Home
 from wedsync_db.installation import CHECKOUT, Installation
 from wedsync_db.load.beside import load_database
-from wedsync_db.load.options import LOAD_POOL, Options
-from wedsync_db.load.run import load_test
+from wedsync_db.load.options import LOAD_POOL
 from wedsync_db.load.schedule import schedule
 from wedsync_db.load.shards import run_in_shards
 from wedsync_db.load.summary import Summary
@@ -34,6 +32,7 @@ from wedsync_db.postgres.session import session
 
 pytestmark = pytest.mark.faults
 _NAMES = ("machine-a", "machine-b")
+_BUSY = "select count(*) from pg_stat_activity where application_name = 'wedsync-db/load' and query like '%arrived%'"
 _SESSIONS = "select count(*) from pg_stat_activity where application_name like 'wedsync-db/load%'"
 _DATABASES = "select datname from pg_database where datname like '%\\_load'"
 
@@ -160,41 +159,16 @@ def test_shards_that_nobody_waits_for_any_more_are_called_off(machines):
 
 
 def test_a_shard_that_is_killed_is_no_verdict_and_leaves_nothing(machines):
-    from tasks.shards import shards_of
-
-    case, killed = machines.case, []
-    scenario = scenario_of(case, 300)
-
-    def kill(progress):
-        if progress.answered and not killed:
-            killed.append(machines.shard_of(_NAMES[1]))
-            os.kill(killed[0], signal.SIGKILL)
-
-    with pytest.raises(Inconclusive, match=rf"shard [12] of 2 \({_NAMES[1]}\) was lost"):
-        load_test(
-            case.installation,
-            case.installation.environment("case"),
-            scenario,
-            options=Options(shards=2),
-            shards=shards_of("case", 2),
-            clock=lambda: datetime.now(UTC),
-            tell=kill,
-        )
-    assert killed
-    assert case.rows(_DATABASES) == []
-    until(lambda: case.rows(_SESSIONS) == [(0,)], 60)
-
-
-def test_shards_whose_coordinator_is_killed_stop(machines):
-    case = machines.case
+    """From the command line to the exit code: the flow, its shards on the workers, and what is left of them."""
+    case, before = machines.case, [run["id"] for run in machines.runs()]
     scenario_of(case, 300)
-    before = [run["id"] for run in machines.runs()]
     words = ("-m", "flows", "load-test", "case", str(case.folder / "arrivals.toml"), "--shards", "2")
     coordinator = machines.process(*words)
-    busy = "select count(*) from pg_stat_activity where application_name = 'wedsync-db/load' and query like '%arrived%'"
-    until(lambda: case.rows(busy)[0][0] > 1 or coordinator.poll() is not None)
+    until(lambda: case.rows(_BUSY)[0][0] > 1 or coordinator.poll() is not None)
     assert coordinator.poll() is None, machines.said()
-    coordinator.kill()
-    coordinator.wait()
+    os.kill(machines.shard_of(_NAMES[1]), signal.SIGKILL)
+    assert coordinator.wait(100) == 5, machines.said()
+    assert re.search(rf"shard [12] of 2 \({_NAMES[1]}\) was lost", machines.said())
+    assert case.rows(_DATABASES) == []
     until(lambda: case.rows(_SESSIONS) == [(0,)], 60)
-    machines.ended(before, "Inconclusive", "Inconclusive")
+    machines.ended(before, "Crashed", "Inconclusive")

@@ -1,5 +1,7 @@
 """One load test by several generators: threads here, each with the processes it would have on a machine of its own."""
 
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -11,6 +13,7 @@ from tests.support.load_shards import arrived, expected, scenario_of
 from tests.support.majors import every_major
 from tests.support.served import until
 from wedsync_db.errors import Inconclusive, Refused, WedsyncError
+from wedsync_db.installation import CHECKOUT
 from wedsync_db.load import one_shard, shards
 from wedsync_db.load.beside import load_database
 from wedsync_db.load.board import board
@@ -114,31 +117,65 @@ def test_two_shards_do_what_one_process_does(shard_case):
     assert abs(parts[0].began - found.began) < 0.2
 
 
-def test_shards_stop_when_nobody_waits_for_them(shard_case, cluster):
-    """A coordinator that is killed is a session that is gone."""
-    scenario = scenario_of(shard_case, 300)
-    started, killed = Started(shard_case, [1, 2]), []
+_COORDINATOR = """
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from wedsync_db.load.beside import beside
+from wedsync_db.load.scenario import read_scenario
+from wedsync_db.load.shards import Shards, run_in_shards
+from wedsync_db.installation import this_installation
 
-    def kill(progress):
-        if progress.answered and not killed:
-            with session(cluster.address(), "test") as admin:
-                killed.extend(
-                    admin.execute(
-                        "select pg_terminate_backend(pid) from pg_stat_activity "
-                        "where application_name = 'wedsync-db/load-shards'"
-                    ).fetchall()
-                )
-        return True
+@contextmanager
+def start(ticket):
+    print(ticket, flush=True)
+    yield
 
-    with beside_it(shard_case, scenario) as address:
-        with pytest.raises(Inconclusive, match="lost the session by which its shards know it"):
-            run_in_shards(scenario, address, Shards(2, started.start), seed=1, tell=kill)
-        assert killed == [(True,)]
+with this_installation().target("case") as target:
+    run_in_shards(
+        read_scenario(Path(sys.argv[1])), beside(target), Shards(2, start), seed=1,
+        tell=lambda one: print(one.answered, flush=True) or True,
+    )
+"""
+
+
+def test_shards_stop_when_their_coordinator_is_killed(shard_case, cluster):
+    scenario, started = scenario_of(shard_case, 300), Started(shard_case, [1, 2])
+    with (
+        beside_it(shard_case, scenario),
+        subprocess.Popen(
+            [sys.executable, "-c", _COORDINATOR, str(shard_case.folder / "arrivals.toml")],
+            cwd=CHECKOUT,
+            env=dict(shard_case.installation.environ),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as coordinator,
+        started.start(coordinator.stdout.readline().strip()),
+    ):
+        try:
+            assert any(int(answered) > 0 for answered in coordinator.stdout)
+        finally:
+            coordinator.kill()
         until(lambda: len(started.ended) == 2, 30)
-        started.wait()
         assert {one.message for one in started.ended.values()} == {"the load test that this is a shard of is over"}
         with session(cluster.address(), "test") as admin:
             until(lambda: admin.execute(_LOAD).fetchone() == (0,), 30)
+    started.wait()
+
+
+def test_a_coordinator_that_lost_its_session_says_so(shard_case, cluster):
+    scenario = scenario_of(shard_case, 300)
+    with (
+        beside_it(shard_case, scenario) as address,
+        board(address, scenario, 1, 2) as there,
+        session(cluster.address(), "test") as admin,
+    ):
+        admin.execute(
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity "
+            "where application_name = 'wedsync-db/load-shards'"
+        )
+        with pytest.raises(Inconclusive, match="lost the session by which its shards know it"):
+            there.look()
 
 
 def test_a_shard_that_cannot_ends_the_test_with_its_reason(shard_case, monkeypatch):

@@ -117,6 +117,10 @@ def test_up_ends_with_an_error_when_a_part_does(case, port, monkeypatch):
     with pytest.raises(WedsyncError, match="does not answer"):
         serving.up(arguments(port), case.installation)
     monkeypatch.setattr(serving, "_wait_for", lambda *_: None)
+    with pytest.raises(WedsyncError, match="whether there is a work pool wedsync-db") as caught:
+        serving.up(arguments(port), case.installation)
+    assert "server.log" in caught.value.hint
+    monkeypatch.setattr(serving, "_has_pool", lambda *_: True)
     with pytest.raises(WedsyncError, match="ended by itself") as caught:
         serving.up(arguments(port), case.installation)
     assert ".log" in caught.value.hint

@@ -114,7 +114,10 @@ def _has_pool(environ: Mapping[str, str], pool: str) -> bool:
         ask(f"{environ['PREFECT_API_URL']}/work_pools/{pool}")
     except OSError as error:
         if not is_missing(error):
-            raise WedsyncError(f"the Prefect server does not say whether there is a work pool {pool}") from None
+            raise WedsyncError(
+                f"the Prefect server does not say whether there is a work pool {pool}",
+                hint=f"Its last words: {Path(environ['PREFECT_HOME']) / 'server.log'}",
+            ) from None
         return False
     return True
 
