@@ -90,7 +90,7 @@ def plain(cell):
 
 def test_two_shards_do_what_one_process_does(shard_case):
     """Every arrival once, each second as many, and all times in the bins in which the shards have them."""
-    scenario, told, said = scenario_of(shard_case, 2.5), [], []
+    scenario, told, said = scenario_of(shard_case, 1.5), [], []
     started = Started(shard_case, [1, 2])
     with beside_it(shard_case, scenario) as address:
         found = run_in_shards(
@@ -106,7 +106,7 @@ def test_two_shards_do_what_one_process_does(shard_case):
         parts = given(address)
     whole = schedule(scenario.phases, [1], scenario.users, 7)
     assert [one.arrivals for one in found.seconds] == np.bincount(whole.due.astype(int)).tolist()
-    assert [one.generator.planned for one in parts] == [100.0, 100.0]
+    assert [one.generator.planned for one in parts] == [60.0, 60.0]
     assert [sum(one.arrivals for one in part.seconds) for part in parts] == [len(whole.due[n::2]) for n in (0, 1)]
     assert [plain(one) for one in found.seconds] == [plain(one) for one in Summary.sum(parts).seconds]
     times = Histogram.sum(one.response for part in parts for one in part.seconds)
@@ -178,11 +178,18 @@ def test_a_coordinator_that_lost_its_session_says_so(shard_case, cluster):
             there.look()
 
 
-def test_a_shard_that_cannot_ends_the_test_with_its_reason(shard_case, monkeypatch):
-    monkeypatch.setattr(one_shard, "schedule_digest", lambda *_: "another")
+@pytest.mark.parametrize(
+    ("name", "found", "said"),
+    [
+        ("schedule_digest", "another", "this machine computes another schedule"),
+        ("cost_of_sending", 0.5, "arrivals wants 50 arrivals a second, and this machine can send about"),
+    ],
+)
+def test_a_shard_that_cannot_ends_the_test_with_its_reason(shard_case, monkeypatch, name, found, said):
+    monkeypatch.setattr(one_shard, name, lambda *_: found)
     scenario, started = scenario_of(shard_case, 300), Started(shard_case, [2])
     with beside_it(shard_case, scenario) as address:
-        with pytest.raises(Inconclusive, match=r"shard 2 of 2 \(w2\) failed: this machine computes another schedule"):
+        with pytest.raises(Inconclusive, match=rf"shard 2 of 2 \(w2\) failed: {said}"):
             run_in_shards(scenario, address, Shards(2, started.start), seed=1, tell=lambda _: True)
         started.wait()
 

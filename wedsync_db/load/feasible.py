@@ -79,5 +79,5 @@ def require_rate(scenario: Scenario, cost: float) -> None:
     if wanted > possible:
         raise Refused(
             f"{scenario.name} wants {wanted:,.0f} arrivals a second, and this machine can send about {possible:,.0f}",
-            hint="Fewer users, a longer think_seconds, a faster machine, or several of them.",
+            hint="Fewer users, a longer think_seconds, a faster machine, or several: --shards.",
         )
