@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from tasks.each import Ended, told
 from tasks.live import Live
 from tasks.names import EnvironmentName
-from tasks.publishing import publish, publish_table
+from tasks.publishing import publish, publish_link, publish_table
 from tasks.running import say, step
 from tasks.shards import shards_of
 from wedsync_db.cli.backups import choose
@@ -52,6 +52,7 @@ def _run(environment: EnvironmentName, name: str, options: Options) -> Ended:
     say(f"report: {written.page}")
     say(f"for CI: {written.junit}")
     publish(f"load-test-{environment}", load_markdown(done), "What the load test came to")
+    publish_link(f"load-test-{environment}-page", written.page.as_uri(), "The page, on the machine that made it")
     publish_table(f"load-conditions-{environment}", condition_rows(done), "What was asked, and what was found")
     return told(environment, Ended(f"{load_line(done)}; {written.page}", _error(done.result.verdict, load_line(done))))
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prefect.client.orchestration import get_client
 
 from flows.__main__ import main
+from tasks import live
 from tasks import load as load_tasks
 from tests.support.case import write_settings
 from tests.support.load_runs import SCENARIO, measured, summed
@@ -16,6 +18,7 @@ from wedsync_db.history.load_tests import load_tests
 from wedsync_db.load.rounds import judged
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.scenario import shipped
+from wedsync_db.load.worker import Progress
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "environ_taken_back")
 MIGRATIONS = (("0001_one", "a" * 64),)
@@ -81,6 +84,43 @@ def by_pgbench(runs):
     asked, later = replace(SCENARIO, name="users_1000"), AT + timedelta(hours=1)
     result = judged(asked, runs)
     return LoadTest("case", asked, "PostgreSQL 18.4", 1, later, (), runs, result, "other", engine="pgbench")
+
+
+def test_its_page_and_its_conditions_are_shown(case, ends):
+    from flows.load_test import load_test
+
+    ends(slow(80), slow(81))
+    state = load_test("case", "users_1000", return_state=True)
+    (page,) = case.installation.home.reports.glob("*.html")
+    with get_client(sync_client=True) as client:
+        run = state.state_details.flow_run_id
+        shown = {one.key: one for one in client.read_artifacts() if one.flow_run_id == run}
+    assert page.as_uri() in shown["load-test-case-page"].data
+    assert shown["load-test-case"].data.startswith("# FAIL: case does not hold “1,000 users”: 1 of 3 conditions")
+    rows = json.loads(shown["load-conditions-case"].data)
+    assert [(row["verdict"], row["asked"]) for row in rows] == [
+        ("FAIL", "less than 50 ms"), ("PASS", "less than 1 %"), ("PASS", "none")
+    ]  # fmt: skip
+
+
+def test_progress_is_a_line_in_ten_seconds_or_one_that_is_redrawn(monkeypatch, capsys):
+    said, drawn, now = [], [], [0.0]
+    monkeypatch.setattr("tasks.live.say", said.append)
+    monkeypatch.setattr("tasks.live.time.monotonic", lambda: now[0])
+    with live.Live("case", SCENARIO, 2) as shown:
+        for second in range(1, 21):
+            now[0] = float(second)
+            shown.tell(Progress(10 * second, 10 * second, 0, 4.2))
+    assert [line.partition(" s:")[0] for line in said] == [
+        "run 1 of 2, warm-up, 1 of 20",
+        "run 1 of 2, steady, 11 of 20",
+    ]
+    monkeypatch.setattr("tasks.live.over", lambda text: drawn.append(text) or True)
+    with live.Live("case", SCENARIO, 2) as shown:
+        shown.tell(Progress(10, 10, 0, 4.2))
+        shown.say("run 1: 200 answered")
+    assert [line.partition(",")[0] for line in drawn] == ["  run 1 of 2", "", ""]
+    assert said[2:] == ["run 1: 200 answered"]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,18 @@ def test_progress_is_silent_where_there_is_no_terminal(capsys, clock):
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_line_is_written_over_and_never_longer_than_the_terminal(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", "12")
+    assert terminal.over("run 1 of 5, steady")
+    assert terminal.over("")
+    assert screen.getvalue() == "\r\033[Krun 1 of 5,\r\033[K"
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert not terminal.over("run 1 of 5")
+    assert sys.stderr.getvalue() == ""
+
+
 def test_line_without_a_terminal_has_no_control_characters(capsys):
     terminal.say("a line")
     assert capsys.readouterr() == ("", "a line\n")
