@@ -113,8 +113,8 @@ def test_two_shards_do_what_one_process_does(shard_case):
     assert found.chosen(["steady"]).response.percentile(95) == times.percentile(95)
     assert told[-1].due > 0
     assert said == ["2 shards are ready: w1, w2"]
-    assert abs(parts[0].began - parts[1].began) < 0.2  # here all have one clock
-    assert abs(parts[0].began - found.began) < 0.2
+    assert abs(parts[0].began - parts[1].began) < 1  # here all have one clock, and may be busy
+    assert abs(parts[0].began - found.began) < 1
 
 
 _COORDINATOR = """
