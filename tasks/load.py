@@ -73,7 +73,7 @@ def _tested(installation: Installation, environment: EnvironmentName, scenario: 
     )
     with Live(environment, scenario, runs) as live:
         done = test(say=live.say, tell=live.tell)
-    if not done.result.doubts:
+    if not done.result.doubts or done.result.ended:  # what had to be ended would do the same harm again
         return done
     say(load_text(done))
     say("the measurement was no good: once more")

@@ -30,10 +30,10 @@ def ends(case, monkeypatch):
     """Let a load test end with these runs, instead of running it."""
     write_settings(case.folder, "load_test = true")
 
-    def end(*runs):
+    def end(*runs, ended=""):
         def load_test(_installation, environment, scenario, *, options, **_):
             shown = replace(SCENARIO, title=scenario.title, name=scenario.name, pool=options.pool or scenario.pool)
-            result = judged(shown, runs)
+            result = judged(shown, runs, ended=ended)
             return LoadTest(
                 environment.name, shown, "PostgreSQL 18.4", options.seed, AT, MIGRATIONS, runs, result, "print"
             )
@@ -124,17 +124,18 @@ def test_progress_is_a_line_in_ten_seconds_or_one_that_is_redrawn(monkeypatch, c
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "code", "times"),
+    ("first", "ended", "second", "code", "times"),
     [
-        ({"cpu_seconds": 40.0}, {}, 0, 2),
-        ({"cpu_seconds": 40.0}, {"cpu_seconds": 40.0}, 5, 2),
-        ({"service": measured().service * 8}, {}, 1, 1),
+        ({"cpu_seconds": 40.0}, "", {}, 0, 2),
+        ({"cpu_seconds": 40.0}, "", {"cpu_seconds": 40.0}, 5, 2),
+        ({"cpu_seconds": 40.0}, "a standby was left behind", {}, 5, 1),
+        ({"service": measured().service * 8}, "", {}, 1, 1),
     ],
 )
-def test_only_what_was_no_measurement_is_done_again(case, ends, monkeypatch, first, second, code, times):
+def test_only_what_was_no_measurement_is_done_again(case, ends, monkeypatch, first, ended, second, code, times):
     made = []
-    for changes in (second, first):
-        ends(summed(**changes), summed(**changes))
+    for changes, why in ((second, ""), (first, ended)):
+        ends(summed(**changes), summed(**changes), ended=why)
         made.append(load_tasks.load_test)
 
     def load_test(*given, **more):
