@@ -1,18 +1,22 @@
 """A scenario as pgbench's scripts, and pgbench's log as what our own engine measures."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from tests.support.load_runs import CRITERIA, SCENARIO
+from tests.support.load_runs import CRITERIA, SCENARIO, summed
 from wedsync_db.errors import UsageError
 from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.engines import fitted
 from wedsync_db.load.pgbench_log import STATES, read_log
 from wedsync_db.load.pgbench_script import Step, script_text, steps_of, weights_of
+from wedsync_db.load.rounds import judged
+from wedsync_db.load.run import LoadTest
 from wedsync_db.load.schedule import Phase
 from wedsync_db.load.scripts import Draw, Script
+from wedsync_db.report.load import load_text
 
 STEP = Step(5.0, 2.0, 20.0)
 BEGAN = 1_000_000  # Unix time
@@ -127,3 +131,11 @@ def test_what_pgbench_cannot_judge_is_said_and_not_passed():
     for other in ({"connect": "each"}, {"connections": "pgbouncer", "clients": 10}):
         with pytest.raises(UsageError, match="pgbench does not do s"):
             fitted(replace(SCENARIO, **other), "pgbench")
+
+
+def test_who_reads_a_pass_by_pgbench_is_told_what_it_did_not_see():
+    runs = (summed(), summed())
+    at = datetime(2026, 11, 21, tzinfo=UTC)
+    test = LoadTest("case", SCENARIO, "PostgreSQL 18", 1, at, (), runs, judged(SCENARIO, runs), engine="pgbench")
+    assert "sent by pgbench, which looks at no rows" in load_text(test)
+    assert "pgbench" not in load_text(replace(test, engine="threads"))

@@ -35,6 +35,7 @@ def setup_line(test: LoadTest) -> str:
     return (
         f"{len(test.runs)} × {measured:.0f} s, {arrivals_a_second(test.scenario):.0f} arrivals a second, "
         f"pool {test.scenario.pool}, {test.server}, seed {test.seed}"
+        + (", sent by pgbench, which looks at no rows" if test.engine == "pgbench" else "")
     )
 
 
