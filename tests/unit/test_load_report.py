@@ -286,13 +286,25 @@ def test_the_spectrum_goes_as_far_as_the_requests_can_tell():
     assert set(spectrum(cell.response, places)) == {cell.response.percentile(50)}
 
 
+def test_what_is_late_by_the_generator_is_no_queue():
+    """The picture must not take the one for the other: only the queue speaks against the pool."""
+    late = summed(waited=np.full(200, 4000))
+    queue = next(one for one in of_run(told(late, late), late) if one.key == "queue")
+    assert [layer.kind for layer in queue.layers] == ["line", "between", "line"]
+    assert queue.notes == ("At no time did more than one request in twenty have to wait for a connection.",)
+    run = waiting(600)
+    queue = next(one for one in of_run(told(run, run), run) if one.key == "queue")
+    assert [one and round(one, -1) for one in queue.layers[-1].values] == [None] * 10 + [600] * 10
+    assert queue.notes == ()
+
+
 def test_other_ways_to_connect():
     scenario = replace(SCENARIO, connections="pgbouncer", connect="each")
     run = summed(scenario, connect=np.full(200, 30_000))
     by_key = {one.key: one for one in of_run(told(run, run, scenario=scenario), run)}
     assert {round(value) for layer in by_key["connect"].layers for value in layer.values} == {30}
-    assert by_key["queue"].notes == (
-        "What waits in pgbouncer for a connection to the server is part of the solid line.",
+    assert (
+        by_key["queue"].notes[-1] == "What waits in pgbouncer for a connection to the server is part of the solid line."
     )
     assert load_data(told(run, run, scenario=scenario))["each_run"][0]["connect_ms"]["p95"] == pytest.approx(
         30, rel=0.01
@@ -349,11 +361,11 @@ def test_progress_is_followed_over_the_runs():
         )
     ]
     assert lines == [
-        "run 1 of 2, warm-up, 1 of 20 s: 8 answers a second, p95 not known yet, no error; about 42 s left",
-        "run 1 of 2, steady, 15 of 20 s: 10 answers a second, p95 4.3 ms, 3 errors; about 28 s left",
-        "run 2 of 2, warm-up, 1 of 20 s: 5 answers a second, p95 812 ms, no error; about 20 s left",
-        "run 2 of 2, warm-up, 1 of 20 s: 0 answers a second, p95 812 ms, no error; about 20 s left",
-        "run 3, one more to be sure, warm-up, 0 of 20 s: 1 answer a second, p95 2.0 ms, no error; about 20 s left",
+        "run 1 of 2, warm-up, 1 of 20 s: 8/s, p95 not known, no errors, 42 s left",
+        "run 1 of 2, steady, 15 of 20 s: 10/s, p95 4.3 ms, 3 errors, 28 s left",
+        "run 2 of 2, warm-up, 1 of 20 s: 5/s, p95 812 ms, no errors, 20 s left",
+        "run 2 of 2, warm-up, 1 of 20 s: 0/s, p95 812 ms, no errors, 20 s left",
+        "run 3 to be sure, warm-up, 0 of 20 s: 1/s, p95 2.0 ms, no errors, 20 s left",
     ]
 
 

@@ -34,8 +34,10 @@ EXPLAINED: Mapping[str, Explained] = {
     "queue": Explained(
         "Was it the database, or the wait for a connection?",
         "The solid line is how long the database worked on a request (95th percentile), the dashed one is what "
-        "people waited for it. Between them lies the wait for a free connection of the pool: where it is wide, "
-        f"the database is slower than requests come in, or the pool too small. {_TENFOLD}",
+        "people waited for it. Between them lies what passed before it was sent. The dotted line is the wait for a "
+        "free connection of the pool: where it is high, the database is slower than requests come in, or the pool "
+        "too small. Without it, what lies between is the generator's own lateness, which is small, or the test is "
+        f"INVALID. {_TENFOLD}",
     ),
     "connect": Explained(
         "How long it took to connect",

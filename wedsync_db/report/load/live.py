@@ -72,13 +72,10 @@ def phase_at(phases: Sequence[Phase], second: float) -> str:
 
 
 def progress_line(at: Standing) -> str:
-    """In a line: `run 2 of 5, steady, 34 of 70 s: 203 answers a second, p95 4.2 ms, no error; 4 min 5 s left`."""
-    of = f" of {at.runs}" if at.run <= at.runs else ", one more to be sure"
-    p95 = "not known yet" if at.p95_ms is None else milliseconds(at.p95_ms)
-    errors = counted(at.errors, "error") if at.errors else "no error"
+    """In a line of 80: `run 2 of 5, steady, 34 of 70 s: 203/s, p95 4.2 ms, no errors, 78 s left`; answers a second."""
+    of = f" of {at.runs}" if at.run <= at.runs else " to be sure"
+    p95 = "not known" if at.p95_ms is None else milliseconds(at.p95_ms)
+    errors = counted(at.errors, "error") if at.errors else "no errors"
     left = f"{at.left:.0f} s" if at.left < _EXACT_BELOW else duration(at.left)
-    rate = counted(round(at.rate), "answer")
-    return (
-        f"run {at.run}{of}, {at.phase}, {at.second:.0f} of {at.seconds:.0f} s: {rate} a second, p95 {p95}, {errors}; "
-        f"about {left} left"
-    )
+    done = f"{at.phase}, {at.second:.0f} of {at.seconds:.0f} s"
+    return f"run {at.run}{of}, {done}: {at.rate:,.0f}/s, p95 {p95}, {errors}, {left} left"

@@ -29,6 +29,7 @@ from wedsync_db.report.markdown import counted
 
 _KINDS: tuple[Colour, ...] = ("bad", "c5", "c4", "c7", "c2")
 _MOST_FIELDS = 100  # of a heat map, side by side
+_NO_QUEUE = "At no time did more than one request in twenty have to wait for a connection."
 _POOLED = "What waits in pgbouncer for a connection to the server is part of the solid line."
 _LINES: tuple[tuple[float, Colour, str], ...] = ((50, "c3", ""), (95, "c1", "7 2"), (99, "c2", "2 2"))
 
@@ -131,10 +132,14 @@ def _queue(scenario: Scenario, steps: Steps) -> Plot:
         "milliseconds",
         steps,
         Layer("in the database (service)", "c3", steps.percentiles(_service_of, 95)),
-        Layer("waiting for a connection", "c5", steps.percentiles(_response_of, 95), "between"),
+        Layer("before it was sent", "c5", steps.percentiles(_response_of, 95), "between"),
         Layer("both (response)", "c1", steps.percentiles(_response_of, 95), look="7 2"),
     )
-    return replace(plot, notes=(*plot.notes, _POOLED)) if scenario.connections == "pgbouncer" else plot
+    waited = tuple(one or None for one in steps.percentiles(_queue_of, 95))
+    if any(waited):
+        plot = replace(plot, layers=(*plot.layers, Layer("wait for a connection (queue)", "c2", waited, look="2 2")))
+    notes = {_NO_QUEUE: not any(waited), _POOLED: scenario.connections == "pgbouncer"}
+    return replace(plot, notes=(*plot.notes, *(note for note, holds in notes.items() if holds)))
 
 
 def _pool(scenario: Scenario, steps: Steps) -> Plot:
@@ -173,7 +178,7 @@ def _spectrum(scenario: Scenario, run: Summary) -> Plot:
     at = spectrum_places(cell.response.count)
     layers = (
         Layer("in the database (service)", "c3", spectrum(cell.service, at)),
-        Layer("with the wait for a connection (response)", "c1", spectrum(cell.response, at), look="7 2"),
+        Layer("all of it (response)", "c1", spectrum(cell.response, at), look="7 2"),
     )
     notes = () if at else ("Nothing was answered.",)
     return Plot("spectrum", *EXPLAINED["spectrum"], "milliseconds", at=at, layers=layers, over="one in", notes=notes)
@@ -205,6 +210,10 @@ def _response_of(cell: Cell) -> Histogram:
 
 def _service_of(cell: Cell) -> Histogram:
     return cell.service
+
+
+def _queue_of(cell: Cell) -> Histogram:
+    return cell.queue
 
 
 def _connect_of(cell: Cell) -> Histogram:

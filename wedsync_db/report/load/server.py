@@ -24,7 +24,7 @@ _COLOURS: tuple[Colour, ...] = ("c1", "c2", "c3", "c4", "c5", "c7")
 _REST = "others"
 _MOST_POINTS = 240
 _NAMES = {"CPU": "CPU", "Client": "Client (network)", "IO": "IO (disk)", "LWLock": "LWLock (bookkeeping)"}
-_STATEMENT = 160
+_STATEMENT = 240
 
 
 @dataclass(frozen=True, slots=True)
