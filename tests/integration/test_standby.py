@@ -16,7 +16,7 @@ from tests.support.standby import primary_and_standby
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.backup.store import check_files
 from wedsync_db.errors import Refused
-from wedsync_db.load.safety import standby_lag
+from wedsync_db.load.safety import standby_lag, warn_of_hidden_standbys
 from wedsync_db.monitor.collect import collect
 from wedsync_db.monitor.health import BackupFacts, look
 from wedsync_db.monitor.states import State
@@ -81,6 +81,22 @@ def test_a_load_test_knows_how_far_behind_it_is(pair):
         finally:
             there.execute("select pg_wal_replay_resume()")
         until(lambda: db.execute("select pg_logical_emit_message(false, 'test', 'x')") and standby_lag(db) < 1)
+
+
+def test_a_load_test_says_what_it_is_not_shown_of_a_standby(pair):
+    primary, _ = pair
+    said = []
+    with session(primary.address(), "test") as db:
+        warn_of_hidden_standbys(db, said.append)
+        assert said == []
+        db.execute("create role looks_little")
+        try:
+            db.execute("set role looks_little")
+            warn_of_hidden_standbys(db, said.append)
+        finally:
+            db.execute("reset role")
+            db.execute("drop role looks_little")
+    assert [line.partition(":")[0] for line in said] == ["how far 1 standby is behind is not shown, and ends no run"]
 
 
 def test_a_standby_that_streams_is_healthy_and_says_what_is_not_asked_there(pair):

@@ -18,7 +18,7 @@ from wedsync_db.load.options import Engine, Options
 from wedsync_db.load.permitted import require_permitted, require_room
 from wedsync_db.load.places import places
 from wedsync_db.load.rounds import Earlier, Run, in_turn, repeat, with_earlier
-from wedsync_db.load.safety import standby_lag
+from wedsync_db.load.safety import standby_lag, warn_of_hidden_standbys
 from wedsync_db.load.sampler import observing
 from wedsync_db.load.scenario import Scenario, with_options
 from wedsync_db.load.shards import Shards, run_in_shards
@@ -127,6 +127,7 @@ def load_test(  # noqa: PLR0913 what a test is made of
         ):
             say(f"{scenario.title}: {scenario.seconds:.0f} s a run, {scenario.repeats} runs, on {place.server}")
             say(expected(scenario))
+            warn_of_hidden_standbys(looking, say)
             calibration = _calibrated(scenario, place.newest, options, say)
             send = _sender(scenario, options, shards, watch, say)
 

@@ -155,3 +155,11 @@ def standby_lag(connection: psycopg.Connection) -> float:
     """By how many seconds the furthest standby is behind; 0 where there is none, or this role is not told."""
     row = connection.execute(query("load_safety", "lag"), {}).fetchone()
     return row[0] if row and row[0] is not None else 0.0
+
+
+def warn_of_hidden_standbys(connection: psycopg.Connection, say: Callable[[str], None]) -> None:
+    """Say when there is a standby of which this role is not told how far behind it is: no lag ends a run then."""
+    (hidden,) = connection.execute(query("load_safety", "hidden_standbys"), {}).fetchall()[0]
+    if hidden:
+        user = connection.info.user
+        say(f"how far {hidden} standby is behind is not shown, and ends no run: grant pg_read_all_stats to {user}")
