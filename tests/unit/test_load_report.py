@@ -252,6 +252,20 @@ def test_a_long_run_is_drawn_in_steps_and_nothing_is_lost():
     assert steps_of(run).seconds == 1
 
 
+def test_answers_are_shown_when_they_came():
+    """A queue that grows: asked are ten a second, answered five, and all of them in the end."""
+    due = np.arange(200) / 10
+    waited = np.where(due >= 10, (due - 10) * 1e6, 0).astype(np.int64)
+    steps = steps_of(summed(waited=waited, late=np.zeros(200, dtype=np.bool_)))
+    assert steps.rates(lambda cell: cell.answered) == (10.0,) * 20
+    assert steps.answers[1:10] == pytest.approx((10.0,) * 9)
+    assert steps.answers[11:] == pytest.approx((5.0,) * 9, rel=0.3)
+    unanswered = {"code": at(slice(100, 110), -1, kind=np.int16), "service": at(slice(100, 110), -1, fill=10_000)}
+    given_up = steps_of(summed(seconds=11.5, **unanswered))
+    assert given_up.answers[10] == pytest.approx(0.1, rel=0.01)
+    assert sum(given_up.answers) == pytest.approx(190, abs=0.2)
+
+
 def test_planned_follows_the_phases():
     phases = (Phase("a", 10, 10, 10), Phase("b", 2, 10, 110), Phase("c", 8, 110, 110))
     scenario = replace(SCENARIO, phases=phases)

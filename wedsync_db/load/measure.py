@@ -140,4 +140,5 @@ def _windows(criterion: Criterion, scenario: Scenario, seconds: Sequence[Histogr
 def _utilisation(criterion: Criterion, scenario: Scenario, cell: Cell) -> float | None:
     chosen = judged_phases(scenario, criterion.phase)
     seconds = sum(one.seconds for one in scenario.phases if one.name in chosen)
-    return cell.busy / (scenario.pool * seconds) if seconds else None
+    # what was due in a phase may have been done after it: no connection is busier than all the time
+    return min(cell.busy / (scenario.pool * seconds), 1.0) if seconds else None

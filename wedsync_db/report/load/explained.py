@@ -22,8 +22,9 @@ EXPLAINED: Mapping[str, Explained] = {
     ),
     "arrivals": Explained(
         "Requests, and answers to them",
-        "The area should reach the dashed line: then the database answered as much as the scenario asked of it. "
-        "Requests come by chance, as people do, so the area trembles around the line.",
+        "The dashed line is what the scenario asks, the area what was answered at that time. Requests come by chance, "
+        "as people do, so the area trembles around the line. Where it stays below, that is all the database could do "
+        "on these connections: what was not answered had to wait, and may have been answered later.",
     ),
     "response": Explained(
         "What people waited",

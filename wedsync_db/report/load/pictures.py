@@ -97,7 +97,7 @@ def _arrivals(scenario: Scenario, steps: Steps) -> Plot:
         "arrivals",
         "per_second",
         steps,
-        Layer("answered", "c1", steps.rates(lambda cell: cell.answered), "area"),
+        Layer("answered", "c1", steps.answers, "area"),
         Layer("asked by the scenario", "soft", planned(scenario, steps), look="6 3"),
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wedsync_db.load.compare import response_of
 from wedsync_db.load.histogram import Histogram, middle_of
@@ -30,6 +31,21 @@ class Steps:
     seconds: int
     at: tuple[float, ...]
     cells: tuple[Cell, ...]
+
+    @property
+    def answers(self) -> tuple[float, ...]:
+        """How many a second were answered in each step, whenever they had been due.
+
+        A step knows how long its requests took; they were due at any moment of it alike.
+        """
+        found = np.zeros(len(self.at) + 2)
+        for place, cell in enumerate(self.cells):
+            took, counts = _answered(cell)
+            at = np.minimum(place + took / self.seconds, len(self.at))
+            first = at.astype(np.int64)
+            np.add.at(found, first, counts * (1 - at + first))
+            np.add.at(found, first + 1, counts * (at - first))
+        return tuple(float(one) / self.seconds for one in found[: len(self.at)])
 
     def percentiles(self, times: Callable[[Cell], Histogram], percent: float) -> tuple[float | None, ...]:
         """A percentile in each step, in milliseconds; None where nothing was answered."""
@@ -121,6 +137,15 @@ def heat(steps: Steps) -> Heat:
 def measured_cell(scenario: Scenario, run: Summary, script: str | None = None, phase: str | None = None) -> Cell:
     """What came of the requests that are judged."""
     return run.chosen(judged_phases(scenario, phase), script)
+
+
+def _answered(cell: Cell) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """How many seconds the answered ones took, and how many took so long.
+
+    Those that were given up are among the responses: they had waited longer than any that was answered, or about.
+    """
+    rest = cell.answered - np.concatenate([[0], np.cumsum(cell.response.counts)[:-1]]).astype(np.int64)
+    return middle_of(cell.response.bins) / 1e6, np.clip(rest, 0, cell.response.counts)
 
 
 def _in_bands(found: Histogram, edges: Sequence[float]) -> tuple[int, ...]:
