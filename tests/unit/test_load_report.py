@@ -29,6 +29,7 @@ from wedsync_db.report.load.page import load_html
 from wedsync_db.report.load.pictures import of_run, strip
 from wedsync_db.report.load.series import heat, planned, pool_use, representative, spectrum, spectrum_places, steps_of
 from wedsync_db.report.load.server import of_server
+from wedsync_db.report.load.setup import facts, repro
 from wedsync_db.report.load.text import condition_rows, load_markdown, load_text
 from wedsync_db.report.load.words import milliseconds, percentile, sentence
 
@@ -100,6 +101,16 @@ def test_a_picture_says_its_percentiles_to_the_last_digit():
     plot = replace(plot, layers=tuple(replace(one, values=(1.0, 2.0, 3.0)) for one in plot.layers))
     assert ">99.99 %<" in pictures(plot)[0]
     assert slow.seconds == 20
+
+
+def test_who_made_the_load_is_said():
+    run = summed()
+    (pgbench,) = (one for one in facts(told(run, run, engine="pgbench")) if one.label == "Made by")
+    assert (pgbench.value, pgbench.more.partition(";")[0]) == ("pgbench", "it looks at no row that comes back")
+    (shards,) = (one for one in facts(told(run, run, shards=3)) if one.label == "Made by")
+    assert shards.value == "our generator on 3 machines"
+    again = told(run, run, engine="pgbench", shards=3, backup="20260607T143000Z-4f2a")
+    assert repro(again).endswith("--engine pgbench --copy 20260607T143000Z-4f2a --shards 3")
 
 
 def test_files(tmp_path):

@@ -10,6 +10,7 @@ from wedsync_db.load.run import LoadTest
 from wedsync_db.load.scenario import Scenario, shipped
 from wedsync_db.report.markdown import counted, duration
 
+_UNSEEN = {"pgbench": "it looks at no row that comes back; "}
 _EXACT_BELOW = 100  # seconds
 _ENGINES = {"threads": "our generator", "pgbench": "pgbench"}
 
@@ -49,7 +50,7 @@ def facts(test: LoadTest) -> Sequence[Fact]:
         Fact("Connections", _connections(scenario), "all requests share them"),
         Fact("Server", test.server, f"{counted(len(test.migrations), 'migration')}, {_rows(test)}"),
         Fact("People", f"{scenario.users:,} users", f"of {counted(scenario.tenants, 'supplier')}, drawn by chance"),
-        Fact("Made by", _ENGINES[test.engine], f"seed {test.seed}: the same seed, the same load"),
+        Fact("Made by", _maker(test), f"{_UNSEEN.get(test.engine, '')}seed {test.seed}: the same seed, the same load"),
     )
 
 
@@ -64,6 +65,10 @@ def repro(test: LoadTest) -> str:
     given += ["--calibrate"] if test.calibration else []
     given += ["--shards", str(test.shards)] if test.shards > 1 else []
     return shlex.join(["./dev", "load-test", test.environment, *given])
+
+
+def _maker(test: LoadTest) -> str:
+    return f"{_ENGINES[test.engine]} on {test.shards} machines" if test.shards > 1 else _ENGINES[test.engine]
 
 
 def _length(seconds: float) -> str:

@@ -101,7 +101,8 @@ def found(judged: Judged) -> str:
     """What the runs came to: the value and its interval, or what it was in each of them."""
     one, known = judged.criterion, [each for each in judged.values if each is not None]
     if judged.interval:
-        return f"{value(one, judged.interval.middle)} ({between(judged)})"
+        reach = between(judged)
+        return f"{value(one, judged.interval.middle)} ({reach})" if reach else value(one, judged.interval.middle)
     if len(known) < len(judged.values):
         return f"not measured in {len(judged.values) - len(known)} of {counted(len(judged.values), 'run')}"
     lowest, highest = value(one, min(known)), value(one, max(known))
@@ -109,10 +110,11 @@ def found(judged: Judged) -> str:
 
 
 def between(judged: Judged) -> str:
-    """The interval: `790 ms to 835 ms`; nothing where there is none."""
+    """The interval: `790 ms to 835 ms`; nothing where there is none, or it is too narrow to be told."""
     if judged.interval is None:
         return ""
-    return f"{value(judged.criterion, judged.interval.low)} to {value(judged.criterion, judged.interval.high)}"
+    low, high = (value(judged.criterion, one) for one in (judged.interval.low, judged.interval.high))
+    return f"{low} to {high}" if low != high else ""
 
 
 def margin(judged: Judged) -> str:
