@@ -16,7 +16,7 @@ from wedsync_db.load.rounds import judged
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.schedule import Phase
 from wedsync_db.load.scripts import Draw, Script
-from wedsync_db.report.load import load_text
+from wedsync_db.report.load.text import load_text
 
 STEP = Step(5.0, 2.0, 20.0)
 BEGAN = 1_000_000  # Unix time

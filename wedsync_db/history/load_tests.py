@@ -31,7 +31,7 @@ class LoadTests(BestEffort):
 
     def keep(self, test: LoadTest) -> None:
         """Write a test down."""
-        from wedsync_db.report.load import load_data  # brings numpy along, which who only reads does not need
+        from wedsync_db.report.load.data import load_data  # brings numpy along, which who only reads does not need
 
         values = {
             "environment": self.environment,
