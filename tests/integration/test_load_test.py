@@ -24,7 +24,9 @@ from wedsync_db.maintain.run import look_after
 from wedsync_db.migrate.plan import plan_of
 from wedsync_db.postgres.locks import announce, target_lock
 from wedsync_db.postgres.session import session
-from wedsync_db.report.load import load_data, load_markdown, load_text
+from wedsync_db.report.load.data import load_data
+from wedsync_db.report.load.page import load_html
+from wedsync_db.report.load.text import load_markdown, load_text
 from wedsync_db.settings import MaintenanceSettings
 
 NO_OPTIONS = Options()
@@ -98,6 +100,7 @@ def test_a_thousand_users_are_judged_and_nothing_stays(load_case, cluster, scena
     for text in (load_text(done), load_markdown(done)):
         assert f"{done.result.verdict}" in text
         assert "1,000 users" in text
+    assert "Nobody looked at it" not in load_html(done)
 
 
 def test_what_a_killed_one_left_is_dropped_and_what_is_somebody_s_is_not(load_case, cluster, scenario):
@@ -132,6 +135,7 @@ def test_a_night_drops_what_a_killed_one_left(load_case, cluster):
 
 def test_it_runs_also_as_the_schema_was_before_a_migration(load_case, cluster, scenario, monkeypatch):
     monkeypatch.setattr("wedsync_db.load.rounds.PAIRS", 1)
+    monkeypatch.setattr("wedsync_db.load.rounds.MOST_PAIRS", 1)
     ids = sorted(path.name for path in (load_case.folder / "migrations").iterdir() if path.is_dir())
     quick = replace(scenario, phases=tuple(replace(one, seconds=1) for one in scenario.phases))
     seen, said = [], []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.load_runs import SCENARIO, summed
-from wedsync_db.load.compare import PAIRS, against_earlier, against_pairs
+from wedsync_db.load.compare import MOST_PAIRS, PAIRS, against_earlier, against_pairs
 from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.rounds import Earlier, Run, in_turn, judged, repeat, with_earlier
 from wedsync_db.load.stopping import KillSwitch
@@ -81,6 +81,16 @@ def test_pairs_are_run_in_turn_with_the_same_seed():
     assert calls[:4] == [("before", 0), ("after", 0), ("after", 1), ("before", 1)]
     assert (len(found), len(calls), result.verdict) == (PAIRS, 2 * PAIRS, Verdict.FAIL)
     assert result.comparison.found[0].ratio == pytest.approx(1.3, rel=0.01)
+
+
+def test_pairs_that_cannot_tell_are_followed_by_more():
+    noise = np.random.default_rng(3)
+
+    def run(where, _):
+        return Run(summed(service=np.full(200, int(10_000 * np.exp(noise.normal(0, 0.5))))))
+
+    found, result = in_turn(asking(), "after", "before", run, "before 0002", lambda _: None)
+    assert (len(found), result.verdict) == (MOST_PAIRS, Verdict.INCONCLUSIVE)
 
 
 def test_a_doubt_about_the_runs_before_counts_too():

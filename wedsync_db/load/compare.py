@@ -16,6 +16,7 @@ from wedsync_db.load.summary import Summary
 from wedsync_db.load.verdict import Compared, Comparison, Verdict
 
 PAIRS = 8  # fewer cannot reach the level of significance often enough: Wilcoxon's signed ranks need seven for it
+MOST_PAIRS = 16
 MOST_OLD_RUNS = 10
 _LEAST_RUNS = 3
 USUAL = (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from wedsync_db.load.compare import PAIRS, against_earlier, against_pairs
+from wedsync_db.load.compare import MOST_PAIRS, PAIRS, against_earlier, against_pairs
 from wedsync_db.load.measure import doubts, value_of
 from wedsync_db.load.scenario import MOST_RUNS, Scenario
 from wedsync_db.load.summary import Cell, Summary
@@ -66,23 +66,33 @@ def _more_may_tell(result: Result) -> bool:
 def in_turn(
     scenario: Scenario, after: Address, before: Address, run: RunOnce, what: str, say: Callable[[str], None]
 ) -> tuple[tuple[Summary, ...], Result]:
-    """Pairs of runs with the same seed, now the one first and now the other: what drifts on the machine hits both."""
+    """Pairs of runs with the same seed, now the one first and now the other: what drifts on the machine hits both.
+
+    More of them while they cannot tell; a pair with a run that had to be ended is the last.
+    """
     later: list[Summary] = []
     earlier: list[Summary] = []
-    ended = ""
-    for number in range(PAIRS):
-        turns = [(before, earlier, what), (after, later, "after")]
-        for where, found, called in turns if number % 2 == 0 else reversed(turns):
-            one = run(where, number)
-            ended = ended or one.ended
-            found.append(one.summary)
-            say(f"pair {number + 1}, {called}: {run_line(one.summary)}")
-        if ended:
-            break
-    asked = scenario.criteria
-    doubtful = [f"run {n} {what}: {doubt}" for n, one in enumerate(earlier, 1) for doubt in doubts(asked, one)]
-    comparison = against_pairs(scenario, later, earlier, what)
-    return tuple(later), judged(scenario, later, comparison, ended, doubtful)
+    while True:
+        ended = _pair([(before, earlier, what), (after, later, "after")], run, say)
+        if len(later) < PAIRS and not ended:
+            continue
+        comparison = against_pairs(scenario, later, earlier, what)
+        asked = scenario.criteria
+        doubtful = [f"run {n} {what}: {doubt}" for n, one in enumerate(earlier, 1) for doubt in doubts(asked, one)]
+        result = judged(scenario, later, comparison, ended, doubtful)
+        if result.verdict is not Verdict.INCONCLUSIVE or len(later) >= MOST_PAIRS:
+            return tuple(later), result
+
+
+def _pair(turns: Sequence[tuple[Address, list[Summary], str]], run: RunOnce, say: Callable[[str], None]) -> str:
+    """One run of each; what ended one of them before its time."""
+    number, ended = len(turns[0][1]), ""
+    for where, found, called in turns if number % 2 == 0 else reversed(turns):
+        one = run(where, number)
+        ended = ended or one.ended
+        found.append(one.summary)
+        say(f"pair {number + 1}, {called}: {run_line(one.summary)}")
+    return ended
 
 
 def with_earlier(
