@@ -48,7 +48,7 @@ def told(times: Times) -> str:
     lines = [
         "## What a comparison of load tests finds",
         "",
-        f"{len(times['same'])} times in turn: a build, the same build again, and one slower by {SLOWER - 1:.0%} at p50;",
+        f"{len(times['same'])} times in turn: a build, the same again, and one slower by {SLOWER - 1:.0%} at p50;",
         f"{SECONDS} s each at {RATE} a second. {DRAWN:,} comparisons are drawn of these runs: {PAIRS} to {MOST_PAIRS}",
         f"pairs, or {REPEATS} runs against {MOST_OLD_RUNS} earlier ones. Budget: false alarms 5 %, power 90 %.",
         "",

@@ -51,7 +51,7 @@ def load_test(  # noqa: PLR0913, PLR0917 each is a field of the form
         pool: Connections they share; the scenario's own by default.
         repeats: Runs; the scenario's own by default. A verdict needs two, five are better.
         seed: Everything that is drawn comes from it: the same seed, the same load.
-        before: A migration: run also as the schema was before it, in turn, eight times each, and compare; `pending`
+        before: A migration: run also as the schema was before it, in turn, at least eight times, and compare; `pending`
             stands for the first one that the target has not yet.
         engine: Who sends: threads of our own, or pgbench, which looks at no rows and so counts for no promotion.
         calibrate: Let both engines run for ten seconds before: where they do not agree, the test is INVALID.
