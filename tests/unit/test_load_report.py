@@ -13,6 +13,7 @@ from tests.support.golden import assert_golden
 from tests.support.load_runs import SCENARIO, at, measured, summed
 from tests.support.load_told import OBSERVED, SLOW, of_each_verdict, told, waiting, words_of
 from tests.unit.test_report_html import Page
+from wedsync_db.load.compare import USUAL, against_earlier
 from wedsync_db.load.criteria import read_criteria
 from wedsync_db.load.schedule import Phase
 from wedsync_db.load.statistics import Interval
@@ -26,12 +27,13 @@ from wedsync_db.report.load.files import write_load
 from wedsync_db.report.load.junit import load_junit
 from wedsync_db.report.load.live import Follower, progress_line
 from wedsync_db.report.load.page import load_html
-from wedsync_db.report.load.pictures import of_run, strip
+from wedsync_db.report.load.pictures import against, of_run, strip
 from wedsync_db.report.load.series import heat, planned, pool_use, representative, spectrum, spectrum_places, steps_of
 from wedsync_db.report.load.server import of_server
 from wedsync_db.report.load.setup import facts, repro
 from wedsync_db.report.load.text import condition_rows, load_markdown, load_text
-from wedsync_db.report.load.words import milliseconds, percentile, sentence
+from wedsync_db.report.load.told import reasons
+from wedsync_db.report.load.words import milliseconds, percentile, sentence, slower_than
 
 TESTS = of_each_verdict()
 
@@ -77,6 +79,17 @@ def test_every_colour_is_a_variable_of_light_dark_and_print():
     for where in ("".join(re.findall(r"^:root \{.*?\}", style, re.MULTILINE | re.DOTALL)), "".join(modes[1:]), printed):
         assert used <= set(re.findall(r"--([a-z0-9-]+):", where))
     assert not re.findall(r"#[0-9a-f]{6}\b|rgb\(", body), "a colour that no mode could change"
+
+
+def test_slower_than_before_is_said_in_words():
+    slower, before = ([summed(service=measured().service * n) for n in many] for many in ((30, 31, 31), (20, 21, 20)))
+    compared = against_earlier(replace(SCENARIO, comparisons=USUAL), slower, before, "before 0002_two")
+    test = told(*slower, scenario=replace(SLOW, criteria=SCENARIO.criteria[1:]), comparison=compared)
+    assert reasons(test) == tuple(
+        f"The {what} of the response is 51 % slower than in runs before 0002_two; asked was less than {asked} % slower."
+        for what, asked in (("median", 10), ("95th percentile", 25))
+    )
+    assert slower_than(4.12, "x") == "4.1 times as slow as in x"
 
 
 def test_what_somebody_wrote_is_escaped_and_without_secrets():
@@ -334,6 +347,17 @@ def test_other_ways_to_connect():
     assert load_data(told(run, run, scenario=scenario))["each_run"][0]["connect_ms"]["p95"] == pytest.approx(
         30, rel=0.01
     )
+
+
+def test_runs_stand_beside_those_they_are_compared_with():
+    rows = against(TESTS["FAIL"]).rows
+    assert [row.label for row in rows] == [
+        "Median, these runs", "Median, the others", "95th percentile, these runs", "95th percentile, the others"
+    ]  # fmt: skip
+    assert [(row.limit, row.colour) for row in rows] == [(1.1, "bad"), (None, "soft"), (1.25, "bad"), (None, "soft")]
+    assert rows[1].runs == pytest.approx((1.0, 1.1, 1.0), rel=0.01)
+    assert rows[0].low == pytest.approx(59.5, rel=0.05)
+    assert against(TESTS["PASS"]).is_empty
 
 
 def test_pictures_that_have_nothing_to_show_say_so():

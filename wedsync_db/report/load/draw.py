@@ -24,9 +24,8 @@ _LOWEST_MS = 0.05  # below it a logarithm would take most of the picture
 _LONGEST = 54  # letters across a telephone
 _LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)
 _LETTER = 0.62  # of the font's size: the width of a letter, about
-_LEAST_APART = 70  # of the names of half, all and twice the limit
-_CLOSE = (0.5, 2.0)
-_SHARES = ((0.01, "1 %"), (0.1, "10 %"), (0.5, "half"), (1.0, "the limit"), (2.0, "twice"), (10.0, "10 times"))
+_LEAST_APART = 74  # pixels, of two names
+_MARGIN = 1.3
 
 
 def pictures(picture: Picture) -> tuple[str, str]:
@@ -37,7 +36,7 @@ def pictures(picture: Picture) -> tuple[str, str]:
 def described(picture: Picture) -> str:
     """What somebody learns who cannot see it."""
     if isinstance(picture, Strip):
-        found = [f"{row.label}: {row.low:.0%} to {row.high:.0%} of the limit." for row in picture.rows]
+        found = [f"{row.label}: {row.low:.2f} to {row.high:.2f}." for row in picture.rows]
     else:
         found = [f"{layer.label}: {_range(layer, picture)}." for layer in picture.layers]
     return " ".join([picture.says, *found, *picture.notes])
@@ -247,13 +246,12 @@ def _strip_size(strip: Strip, *, narrow: bool) -> tuple[int, int]:
 def _draw_strip(drawn: Figure, strip: Strip, size: tuple[int, int], *, narrow: bool) -> None:
     left = 10 if narrow else _STRIP_LEFT
     axes = axes_of(drawn, size, left)
-    low = min(0.5, *(min(row.low, *row.runs) for row in strip.rows)) / 1.3
-    high = max(2.0, *(max(row.high, *row.runs) for row in strip.rows)) * 1.3
+    low = min(min(row.low, row.limit or 1.0, *row.runs) for row in strip.rows) / _MARGIN
+    high = max(max(row.high, row.limit or 1.0, *row.runs) for row in strip.rows) * _MARGIN
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.set_ylim(-0.6, len(strip.rows) - 0.4)
-    close = (size[0] - left) * math.log10(2) / math.log10(high / low) < _LEAST_APART
-    places = [(at, text) for at, text in _SHARES if low <= at <= high and not (close and at in _CLOSE)]
+    places = _names(strip, low, high, (size[0] - left) / math.log(high / low))
     axes.set_xticks([at for at, _ in places])
     axes.set_xticks([], minor=True)
     axes.set_xticklabels([text for _, text in places])
@@ -265,11 +263,22 @@ def _draw_strip(drawn: Figure, strip: Strip, size: tuple[int, int], *, narrow: b
         _row(axes, place, row, narrow=narrow)
 
 
+def _names(strip: Strip, low: float, high: float, width: float) -> list[tuple[float, str]]:
+    """The names that have room beside the more important ones; `width` is that of a factor of e."""
+    found: list[tuple[float, str]] = []
+    for at, text in strip.names:
+        if low <= at <= high and all(abs(math.log(at / other)) * width > _LEAST_APART for other, _ in found):
+            found.append((at, text))
+    return found
+
+
 def _row(axes: Axes, place: float, row: Row, *, narrow: bool) -> None:
     """A condition; on a telephone below its name."""
     at, half = (place - 0.2, 0.25) if narrow else (place, 0.5)
-    colour = placeholder("good" if row.good else "bad" if row.low > 1 else "warn")
-    axes.plot([1.0, 1.0], [at - half, at + half], color=placeholder("bad"), linewidth=1.6, linestyle=(0, (4.0, 2.0)))
+    colour = placeholder(row.colour)
+    if row.limit:
+        across, style = [row.limit] * 2, (0, (4.0, 2.0))
+        axes.plot(across, [at - half, at + half], color=placeholder("bad"), linewidth=1.6, linestyle=style)
     axes.plot([row.low, row.high], [at, at], color=colour, linewidth=7, alpha=0.4, solid_capstyle="butt")
     axes.plot(row.runs, [at] * len(row.runs), "o", color=colour, markersize=6)
     if narrow:

@@ -20,6 +20,11 @@ EXPLAINED: Mapping[str, Explained] = {
         "A point is a run; the bar is where the true value lies with 95 % confidence. A bar that is all left of "
         "the limit passes, one that is all right of it fails, and one across the limit cannot tell.",
     ),
+    "against": Explained(
+        "Each run beside the others",
+        "A point is a run. Where the points of both lie among each other, nothing was shown to have changed; the "
+        "dashed line is what these runs may be at most.",
+    ),
     "arrivals": Explained(
         "Requests, and answers to them",
         "The dashed line is what the scenario asks, the area what was answered at that time. Requests come by chance, "

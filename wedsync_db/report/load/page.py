@@ -15,13 +15,14 @@ from wedsync_db.report.legend import Key, swatch
 from wedsync_db.report.load.cause import causes
 from wedsync_db.report.load.data import found_from
 from wedsync_db.report.load.draw import pictures
-from wedsync_db.report.load.pictures import of_run, strip
+from wedsync_db.report.load.pictures import against, of_run, strip
 from wedsync_db.report.load.plot import Picture, Strip
 from wedsync_db.report.load.series import representative
 from wedsync_db.report.load.server import of_server, server_facts, statements
 from wedsync_db.report.load.setup import facts, repro
-from wedsync_db.report.load.tables import compared, conditions, health, phases, ratio_words, scripts
+from wedsync_db.report.load.tables import compared, conditions, health, phases, scripts
 from wedsync_db.report.load.told import advice, headline, reasons, tone
+from wedsync_db.report.load.words import others, ratio_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def shown(picture: Picture) -> Shown:
 
 def _told(test: LoadTest) -> dict[str, Any]:
     """What is said of all the runs."""
-    against, slower = test.result.comparison, found_from(test)
+    against_, slower = test.result.comparison, found_from(test)
     return {
         "test": test,
         "verdict": test.result.verdict.value,
@@ -65,8 +66,10 @@ def _told(test: LoadTest) -> dict[str, Any]:
         "facts": facts(test),
         "conditions": conditions(test),
         "strip": shown(strip(test)),
-        "comparison": against,
-        "compared": compared(against) if against else (),
+        "comparison": against_,
+        "compared_with": others(against_) if against_ else "",
+        "compared": compared(against_) if against_ else (),
+        "beside": shown(against(test)),
         "detectable": ratio_words(slower) if slower else "",
         "health": health(test),
         "again": repro(test),

@@ -29,6 +29,12 @@ from wedsync_db.report.markdown import counted
 
 _KINDS: tuple[Colour, ...] = ("bad", "c5", "c4", "c7", "c2")
 _MOST_FIELDS = 100  # of a heat map, side by side
+_OTHERS: Colour = "soft"
+_OF_LIMIT = ((1.0, "the limit"), (0.1, "10 %"), (10.0, "10 times"), (0.01, "1 %"), (0.5, "half"), (2.0, "twice"))
+_OF_OTHERS = (
+    (1.0, "the same"), (2.0, "twice"), (0.5, "half"), (10.0, "10 times"), (1.25, "25 % more"), (0.8, "20 % less"),
+    (1.1, "10 % more"), (0.9, "10 % less"),
+)  # fmt: skip
 _NO_QUEUE = "At no time did more than one request in twenty have to wait for a connection."
 _POOLED = "What waits in pgbouncer for a connection to the server is part of the solid line."
 _LINES: tuple[tuple[float, Colour, str], ...] = ((50, "c3", ""), (95, "c1", "7 2"), (99, "c2", "2 2"))
@@ -66,13 +72,33 @@ def strip(test: LoadTest) -> Strip:
             tuple(value / one.criterion.limit for value in one.values if value is not None),
             one.interval.low / one.criterion.limit,
             one.interval.high / one.criterion.limit,
-            one.verdict is Verdict.PASS,
+            _colour(one.verdict),
         )
         for one in test.result.judged
         if one.interval and one.criterion.limit > 0 and one.criterion.op in ("<", "<=")
     ]
     notes = () if rows else ("It takes two runs of something above zero to have an interval.",)
-    return Strip("runs", *EXPLAINED["runs"], tuple(rows), notes)
+    return Strip("runs", *EXPLAINED["runs"], tuple(rows), _OF_LIMIT, notes)
+
+
+def against(test: LoadTest) -> Strip:
+    """Each run beside those it was compared with; 1 is the middle of the others."""
+    rows: list[Row] = []
+    for one in test.comparison.found if test.comparison else ():
+        if one.own and one.theirs:
+            middle = sorted(one.theirs)[(len(one.theirs) - 1) // 2]
+            name, limit = capital(percentile(one.criterion.percent or 0)), one.criterion.limit
+            for label, values, colour, asked in (
+                ("these runs", one.own, _colour(one.verdict), limit),
+                ("the others", one.theirs, _OTHERS, None),
+            ):
+                runs = tuple(value / middle for value in values)
+                rows.append(Row(f"{name}, {label}", runs, min(runs), max(runs), colour, asked))
+    return Strip("against", *EXPLAINED["against"], tuple(rows), _OF_OTHERS)
+
+
+def _colour(verdict: Verdict) -> Colour:
+    return "good" if verdict is Verdict.PASS else "bad" if verdict is Verdict.FAIL else "warn"
 
 
 def over_time(scenario: Scenario, key: str, unit: Scale, steps: Steps, *layers: Layer) -> Plot:

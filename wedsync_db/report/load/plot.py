@@ -72,23 +72,25 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A condition: its value in each run and its interval, as shares of its limit."""
+    """Something in each run, and from where to where it lies, as multiples of what it is measured by."""
 
     label: str
     runs: tuple[float, ...]
     low: float
     high: float
-    good: bool
+    colour: Colour
+    limit: float | None = 1.0  # the multiple that is asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The conditions below each other, each run a point: how far from their limits they are, and from each other."""
+    """Rows below each other, each run a point. `names` are what multiples are called, the most important first."""
 
     key: str
     title: str
     says: str
     rows: tuple[Row, ...]
+    names: tuple[tuple[float, str], ...]
     notes: tuple[str, ...] = ()
 
     @property

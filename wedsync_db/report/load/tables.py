@@ -13,7 +13,17 @@ from wedsync_db.load.verdict import Comparison, Judged
 from wedsync_db.report.daily.words import percent
 from wedsync_db.report.load.series import measured_cell
 from wedsync_db.report.load.told import tone
-from wedsync_db.report.load.words import between, capital, found, limit, margin, milliseconds, percentile, subject
+from wedsync_db.report.load.words import (
+    between,
+    capital,
+    found,
+    limit,
+    margin,
+    milliseconds,
+    percentile,
+    ratio_words,
+    subject,
+)
 
 _PERCENTILES = (50, 95, 99)
 
@@ -173,11 +183,3 @@ def _middle(values: tuple[float, ...]) -> str:
     if not values:
         return "–"
     return f"{milliseconds(sorted(values)[(len(values) - 1) // 2])} ({len(values)} runs)"
-
-
-def ratio_words(ratio: float) -> str:
-    """`12 % slower`, `3 % faster`, `the same`, `4.1 times as slow`."""
-    change = round(100 * (ratio - 1))
-    if ratio >= 2:  # noqa: PLR2004 "312 % slower" is more than most people can imagine
-        return f"{ratio:.1f} times as slow"
-    return "the same" if not change else f"{abs(change)} % {'slower' if change > 0 else 'faster'}"

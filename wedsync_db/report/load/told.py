@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.verdict import Judged, Verdict
-from wedsync_db.report.load.words import capital, found, sentence, subject
+from wedsync_db.report.load.words import capital, found, others, ratio_words, sentence, slower_than, subject
 from wedsync_db.report.markdown import counted
 
 _TONES = {Verdict.PASS: "good", Verdict.FAIL: "bad", Verdict.INCONCLUSIVE: "warn", Verdict.INVALID: "warn"}
@@ -116,7 +116,7 @@ def _why_unsure(test: LoadTest) -> Iterator[str]:
             yield f"{subject(one.criterion)} came to {found(one)}, but {one.why}"
     if test.result.comparison and test.result.comparison.decides:
         yield from (
-            f"against {test.result.comparison.with_what}, {subject(one.criterion)}: {one.why}"
+            f"against {others(test.result.comparison)}, {subject(one.criterion)}: {one.why}"
             for one in test.result.comparison.found
             if one.verdict is Verdict.INCONCLUSIVE
         )
@@ -143,8 +143,8 @@ def _slower(test: LoadTest) -> list[str]:
     if against is None or not against.decides:
         return []
     return [
-        f"{subject(one.criterion)} is {one.ratio or 0:.2f} times that of {against.with_what}; "
-        f"asked was less than {one.criterion.limit:g} times"
+        f"{subject(one.criterion)} is {slower_than(one.ratio or 1.0, others(against))}; "
+        f"asked was less than {ratio_words(one.criterion.limit)}"
         for one in against.found
         if one.verdict is Verdict.FAIL
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wedsync_db.load.criteria import Criterion
-from wedsync_db.load.verdict import Judged
+from wedsync_db.load.verdict import Comparison, Judged
 from wedsync_db.report.daily.words import counted_short, percent
 from wedsync_db.report.markdown import counted
 
@@ -49,6 +49,7 @@ _WAITS = {
     "LWLock": "the server's own bookkeeping (LWLock)",
     "Client": "the network (Client)",
 }
+_MUCH = 2  # times: "312 % slower" is more than most people can imagine
 _DECIMALS = ((1, 2), (10, 1))  # below so many milliseconds, so many digits after the point
 
 
@@ -148,6 +149,24 @@ def sentence(judged: Judged) -> str:
         there = f"was 1 {_single(words)}" if said == "1" else f"were {said.replace('none', 'no')} {words}"
         return f"there {there}; allowed: {limit(one)}"
     return f"{words} was {said}; asked was {limit(one)}"
+
+
+def ratio_words(ratio: float) -> str:
+    """`12 % slower`, `3 % faster`, `the same`, `4.1 times as slow`."""
+    change = round(100 * (ratio - 1))
+    if ratio >= _MUCH:
+        return f"{ratio:.1f} times as slow"
+    return "the same" if not change else f"{abs(change)} % {'slower' if change > 0 else 'faster'}"
+
+
+def slower_than(ratio: float, what: str) -> str:
+    """`12 % slower than in …`, `4.1 times as slow as in …`."""
+    return f"{ratio_words(ratio)} {'as' if ratio >= _MUCH else 'than'} in {what}"
+
+
+def others(against: Comparison) -> str:
+    """The runs that it was compared with: `runs before 0012_notes`."""
+    return f"runs {against.with_what}" if against.with_what.startswith("before ") else against.with_what
 
 
 def listed(parts: Sequence[str]) -> str:
