@@ -274,6 +274,7 @@ def test_a_long_run_is_drawn_in_steps_and_nothing_is_lost():
     assert (steps.seconds, len(steps.at), steps.at[1]) == (5, 120, 5.0)
     assert sum(cell.arrivals for cell in steps.cells) == 30 * 200
     assert steps_of(run).seconds == 1
+    assert steps_of(replace(long, seconds=long.seconds[:-3])).rates(lambda cell: cell.arrivals)[-2:] == (10.0, 10.0)
 
 
 def test_answers_are_shown_when_they_came():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from wedsync_db.load.criteria import Criterion
@@ -180,9 +180,7 @@ def _bad_ends(scenario: Scenario, steps: Steps) -> Plot:
     everything = Cell.sum(steps.cells)
     ranked = sorted(everything.errors, key=lambda state: (-everything.errors[state], state))
     layers = [
-        Layer(
-            state_words(state), colour, tuple(cell.errors.get(state, 0) / steps.seconds for cell in steps.cells), "bars"
-        )
+        Layer(state_words(state), colour, steps.rates(_count_of(state)), "bars")
         for state, colour in zip(ranked, _KINDS, strict=False)
     ]
     if everything.dropped:
@@ -240,6 +238,10 @@ def _service_of(cell: Cell) -> Histogram:
 
 def _queue_of(cell: Cell) -> Histogram:
     return cell.queue
+
+
+def _count_of(state: str) -> Callable[[Cell], int]:
+    return lambda cell: cell.errors.get(state, 0)
 
 
 def _connect_of(cell: Cell) -> Histogram:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,6 +31,7 @@ class Steps:
     seconds: int
     at: tuple[float, ...]
     cells: tuple[Cell, ...]
+    last: int  # seconds of the last step, which may be shorter
 
     @property
     def answers(self) -> tuple[float, ...]:
@@ -45,7 +46,11 @@ class Steps:
             first = at.astype(np.int64)
             np.add.at(found, first, counts * (1 - at + first))
             np.add.at(found, first + 1, counts * (at - first))
-        return tuple(float(one) / self.seconds for one in found[: len(self.at)])
+        return self._by_second(found[: len(self.at)])
+
+    def _by_second(self, counts: Iterable[float]) -> tuple[float, ...]:
+        lengths = [self.seconds] * (len(self.at) - 1) + [self.last]
+        return tuple(float(one) / length for one, length in zip(counts, lengths, strict=True))
 
     def percentiles(self, times: Callable[[Cell], Histogram], percent: float) -> tuple[float | None, ...]:
         """A percentile in each step, in milliseconds; None where nothing was answered."""
@@ -53,7 +58,7 @@ class Steps:
 
     def rates(self, count: Callable[[Cell], int]) -> tuple[float, ...]:
         """How many a second."""
-        return tuple(count(cell) / self.seconds for cell in self.cells)
+        return self._by_second([count(cell) for cell in self.cells])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ def steps_of(run: Summary, most: int = _MOST_STEPS) -> Steps:
     width = next((one for one in _STEPS if len(run.seconds) / one <= most), _STEPS[-1])
     begins = range(0, len(run.seconds), width)
     cells = tuple(Cell.sum(run.seconds[n : n + width]) for n in begins)
-    return Steps(width, tuple(float(n) for n in begins), cells)
+    return Steps(width, tuple(float(n) for n in begins), cells, len(run.seconds) - begins[-1])
 
 
 def planned(scenario: Scenario, steps: Steps) -> tuple[float, ...]:
@@ -101,8 +106,9 @@ def pool_use(steps: Steps, pool: int) -> tuple[float, ...]:
     Work is known by when it was due. No connection works more than a second in a second: what is more than the pool had
     was done in the following ones.
     """
-    most, rest, found = pool * steps.seconds, 0.0, []
-    for cell in steps.cells:
+    rest, found = 0.0, []
+    for place, cell in enumerate(steps.cells):
+        most = pool * (steps.seconds if place < len(steps.cells) - 1 else steps.last)
         rest += cell.busy
         found.append(min(rest, most) / most)
         rest -= min(rest, most)
