@@ -69,11 +69,11 @@ def told(times: Times) -> str:
 Draw = Callable[[Times, Criterion, str, np.random.Generator], Compared]
 
 
-def shares(times: Times, asked: Criterion, compare: Draw) -> tuple[float, float, float]:
+def shares(times: Times, asked: Criterion, compare: Draw, many: int = DRAWN) -> tuple[float, float, float]:
     """How often the same build fails, how often the slower one does, and what would have been found; of many draws."""
     rng = np.random.default_rng(1)
-    same = [compare(times, asked, "again", rng) for _ in range(DRAWN)]
-    slower = [compare(times, asked, "slower", rng) for _ in range(DRAWN)]
+    same = [compare(times, asked, "again", rng) for _ in range(many)]
+    slower = [compare(times, asked, "slower", rng) for _ in range(many)]
     smallest = float(np.median([one.detectable or np.inf for one in same]))
     return _failed(same), _failed(slower), smallest
 

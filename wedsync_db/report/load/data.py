@@ -145,6 +145,6 @@ def _compared(one: Compared) -> Mapping[str, Any]:
         "own": list(one.own),
         "theirs": list(one.theirs),
         "ratio": one.ratio,
-        "probability": one.probability,
+        "probability": one.probability and float(f"{one.probability:.3g}"),
         "detectable_ratio": one.detectable,
     }

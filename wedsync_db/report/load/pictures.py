@@ -9,6 +9,7 @@ from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.histogram import Histogram
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.scenario import Scenario
+from wedsync_db.load.steady import drift
 from wedsync_db.load.summary import Cell, Summary
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.report.daily.chart import Colour
@@ -45,7 +46,7 @@ def of_run(test: LoadTest, run: Summary) -> tuple[Plot, ...]:
     scenario, steps = test.scenario, steps_of(run)
     return (
         _arrivals(scenario, steps),
-        _response(scenario, steps),
+        _response(scenario, run, steps),
         _queue(scenario, steps),
         *([_connect(scenario, steps)] if scenario.connect == "each" else []),
         _pool(scenario, steps),
@@ -128,7 +129,7 @@ def _arrivals(scenario: Scenario, steps: Steps) -> Plot:
     )
 
 
-def _response(scenario: Scenario, steps: Steps) -> Plot:
+def _response(scenario: Scenario, run: Summary, steps: Steps) -> Plot:
     layers = [
         Layer(_percent_label(percent), colour, steps.percentiles(_response_of, percent), look=look)
         for percent, colour, look in _LINES
@@ -139,7 +140,7 @@ def _response(scenario: Scenario, steps: Steps) -> Plot:
         if one.metric == "response_ms" and one.percent and not one.script and not one.window
     ]
     plot = over_time(scenario, "response", "milliseconds", steps, *layers)
-    return replace(plot, limits=_limits(scenario, asked))
+    return replace(plot, limits=_limits(scenario, asked), notes=(*plot.notes, *drift(scenario, run)))
 
 
 def _connect(scenario: Scenario, steps: Steps) -> Plot:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from wedsync_db.load.run import LoadTest
+from wedsync_db.load.steady import drift
 from wedsync_db.load.verdict import Compared, Judged, Verdict
 from wedsync_db.report.load.cause import causes
 from wedsync_db.report.load.data import found_from
+from wedsync_db.report.load.series import representative
 from wedsync_db.report.load.setup import repro, setup_line
 from wedsync_db.report.load.told import advice, headline, reasons
 from wedsync_db.report.load.words import found, limit, subject
@@ -35,6 +37,7 @@ def load_text(test: LoadTest) -> str:
         *(f"  {_line(one)}" for one in result.judged),
         *(f"  {line}" for line in result.ended),
         *(f"  {doubt}" for doubt in result.doubts),
+        *(f"  {note}" for note in drift(test.scenario, test.runs[representative(test)])),
     ]
     if result.comparison:
         lines.append(f"  against {result.comparison.with_what}:")
