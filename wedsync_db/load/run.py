@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-
-import psycopg
 
 from wedsync_db.installation import Installation
 from wedsync_db.load.before import before
-from wedsync_db.load.calibration import Calibration, calibrate, doubts_of
-from wedsync_db.load.engines import RUNS, fitted
+from wedsync_db.load.calibration import Calibration, calibrate
+from wedsync_db.load.engines import fitted
 from wedsync_db.load.feasible import expected
 from wedsync_db.load.options import Engine, Options
 from wedsync_db.load.permitted import require_permitted, require_room
 from wedsync_db.load.places import places
-from wedsync_db.load.rounds import Earlier, Run, in_turn, repeat, with_earlier
-from wedsync_db.load.safety import standby_lag, warn_of_hidden_standbys
-from wedsync_db.load.sampler import observing
+from wedsync_db.load.rounds import Earlier, in_turn, repeat, with_earlier
+from wedsync_db.load.runner import Runner, Tell
+from wedsync_db.load.safety import warn_of_hidden_standbys
 from wedsync_db.load.scenario import Scenario, with_options
-from wedsync_db.load.shards import Shards, run_in_shards
-from wedsync_db.load.stopping import KillSwitch
-from wedsync_db.load.summary import Summary, summary_of
+from wedsync_db.load.shards import Shards
+from wedsync_db.load.summary import Summary
 from wedsync_db.load.verdict import Comparison, Result
-from wedsync_db.load.worker import Progress
-from wedsync_db.maintain.giving_way import Watch, watching
+from wedsync_db.maintain.giving_way import watching
 from wedsync_db.migrate.plan import plan_of, require_sound
 from wedsync_db.model import Backup
 from wedsync_db.postgres.locks import target_lock
 from wedsync_db.postgres.session import Address, session
 from wedsync_db.settings import Environment
 
-_SEEDS_APART = 10  # a run draws from a few seeds that follow each other
-
-Tell = Callable[[Progress], None]
 Baseline = Callable[[str], Earlier | None]
 
 
@@ -109,33 +101,20 @@ def load_test(  # noqa: PLR0913 what a test is made of
             require_room(target, scenario, say)
         older = before(target, plan.pending, options.before)
         wait = environment.guard.wait_for_holder_seconds
+        how = options.engine if options.shards == 1 else f"{options.engine} x{options.shards}"
         with (
             target_lock(target, "load-test", wait_seconds=wait, say=say) as lock,
             watching(target, lock.pid) as watch,
-            session(target, "load-test-standbys") as looking,
+            session(target, "load-test-standbys") as standbys,
             places(
-                installation,
-                environment,
-                target,
-                plan.pending,
-                older,
-                scenario,
-                backup=backup,
-                engine=options.engine if options.shards == 1 else f"{options.engine} x{options.shards}",
-                say=say,
+                installation, environment, target, plan.pending, older, scenario, backup=backup, engine=how, say=say
             ) as place,
         ):
             say(f"{scenario.title}: {scenario.seconds:.0f} s a run, {scenario.repeats} runs, on {place.server}")
             say(expected(scenario))
-            warn_of_hidden_standbys(looking, say)
+            warn_of_hidden_standbys(standbys, say)
             calibration = _calibrated(scenario, place.newest, options, say)
-            send = _sender(scenario, options, shards, watch, say)
-
-            def run(where: Address, number: int) -> Run:
-                sent = partial(send, where, seed=options.seed + _SEEDS_APART * number)
-                once = observing(sent, scenario, where, through=place.beside, sent_elsewhere=bool(shards))
-                return _doubted(_one(scenario, once, watch, looking, tell), calibration)
-
+            run = Runner(scenario, options, place.beside, watch, standbys, shards, calibration, say, tell)
             if place.older is None or older is None:
                 compare = with_earlier(scenario, plan.pending, lambda: baseline(place.fingerprint))
                 runs, result = repeat(scenario, place.newest, run, compare, say)
@@ -168,36 +147,3 @@ def _calibrated(
     found = calibrate(scenario, address, seed=options.seed)
     say(str(found))
     return found
-
-
-def _doubted(run: Run, calibration: Calibration | None) -> Run:
-    """The run, with what speaks against the generator as a whole."""
-    doubts = doubts_of(calibration) if calibration else ()
-    return replace(run, summary=replace(run.summary, problems=(*run.summary.problems, *doubts)))
-
-
-def _sender(
-    scenario: Scenario, options: Options, shards: Shards | None, watch: Watch, say: Callable[[str], None]
-) -> Callable[..., Summary]:
-    """What sends a run to a database: this machine, or several."""
-    if shards:
-        return partial(run_in_shards, scenario, shards=shards, idle=watch.require_nobody, say=say)
-    return lambda where, **given: summary_of(RUNS[options.engine](scenario, where, **given))
-
-
-def _one(
-    scenario: Scenario, send: Callable[..., Summary], watch: Watch, looking: psycopg.Connection, tell: Tell
-) -> Run:
-    """One run, which ends early when a deployment wants the target, or it does nothing but harm."""
-    watch.require_nobody()
-    switch = KillSwitch(scenario.criteria, scenario.safety)
-
-    def hear(progress: Progress) -> bool:
-        tell(progress)
-        watch.look()
-        pulled = switch.is_pulled(progress, standby_lag(looking))
-        return not (pulled or watch.wanted_by or watch.is_lost)
-
-    run = send(tell=hear)
-    watch.require_nobody()
-    return Run(run, switch.why)

@@ -12,6 +12,7 @@ begin
   end if;
   alter role wedsync_deployer createdb;  -- load tests run in a database of their own beside the environment's
   -- the guard must see old transactions of others, and who they are
-  grant pg_read_all_data, pg_read_all_stats to wedsync_deployer;
+  -- and health and load tests where the data is, to know how much room there is
+  grant pg_read_all_data, pg_read_all_stats, pg_read_all_settings to wedsync_deployer;
 end
 $$
