@@ -1,4 +1,4 @@
-"""The command load-test, killed in the middle of a run: no session and no process is left, and after a night no row."""
+"""The command load-test, killed in the middle of a run: no session, no process and no row is left."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.case import ROLE, write_settings
 from wedsync_db.installation import CHECKOUT
-from wedsync_db.load.leftover import beside, sweep
+from wedsync_db.load.leftover import beside
 from wedsync_db.postgres.session import session
 
 pytestmark = pytest.mark.faults
@@ -54,7 +54,7 @@ def command(case, cluster, prefect_server):
 
 
 @pytest.mark.parametrize("engine", ["threads", "pgbench"])
-def test_a_kill_leaves_no_session_and_no_process_and_a_night_takes_the_rows(case, command, engine):
+def test_a_kill_leaves_no_session_no_process_and_no_row(case, command, engine):
     place = beside(case.address)
     with command("--engine", engine, "--repeats", "1") as process:
         try:
@@ -65,8 +65,6 @@ def test_a_kill_leaves_no_session_and_no_process_and_a_night_takes_the_rows(case
     until(lambda: ours(case) == [])
     with session(case.admin, "test") as connection:
         until(lambda: connection.execute(_SESSIONS, (place.dbname,)).fetchone() == (0,))
-    assert arrived(place) > 20
-    assert sweep(case.address) == [place.dbname]
     assert case.rows(f"select datname from pg_database where datname = '{place.dbname}'") == []
 
 

@@ -95,7 +95,8 @@ def test_many_clients_share_a_few_connections_and_nothing_of_each_other(login, a
     assert max(one.servers_active for one in server.pooled) <= SCENARIO.pool
     assert server.between(0, busy.seconds).waits["Timeout"] > SCENARIO.pool / 2, "they sleep"
     used = value_of(UTILISATION, busy, summary_of(found)) * busy.pool * busy.seconds
-    assert 0.02 * len(found.code) <= used <= busy.pool * found.seconds, "who waits in the pooler uses nothing"
+    all_of_it = busy.pool * busy.seconds
+    assert min(0.02 * len(found.code), all_of_it) <= used <= all_of_it, "who waits in the pooler uses nothing"
     assert at_work
     assert not any(PASSWORD.encode() in words for words in at_work)
     assert ours(own_folder) == []

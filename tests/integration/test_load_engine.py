@@ -59,6 +59,7 @@ def test_all_is_done_once_and_when_it_was_due(address, db, table):
     assert sessions(db) == 0
 
 
+@pytest.mark.faults
 def test_two_parts_are_the_whole(address, db, table):
     scenario = replace(SCENARIO, phases=(Phase("steady", 1, 200, 200),))
     parts = [run(scenario, address, seed=4, part=(number, 2)) for number in range(2)]
@@ -68,6 +69,7 @@ def test_two_parts_are_the_whole(address, db, table):
     assert [doubt for part in parts for doubt in doubts(CRITERIA, summary_of(part)) if "arrivals" in doubt] == []
 
 
+@pytest.mark.faults
 def test_a_server_that_stalls_is_waited_for_from_when_it_was_due(address, db, table):
     """Half of the run: measured from the sending, most of what waits would never be seen."""
     scenario = replace(SCENARIO, phases=(Phase("steady", 6, 200, 200),))

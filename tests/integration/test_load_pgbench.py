@@ -105,6 +105,7 @@ def test_timeouts_take_its_clients_and_that_is_no_verdict(address):
     assert judged(scenario, [found, found]).verdict is Verdict.INVALID
 
 
+@pytest.mark.faults
 def test_it_and_our_own_engine_measure_about_the_same(address):
     found = calibrate(SCENARIO, address, seed=1, seconds=2)
     assert (found.rate, found.problems) == (300, ())

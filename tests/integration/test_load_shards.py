@@ -139,6 +139,7 @@ with this_installation().target("case") as target:
 """
 
 
+@pytest.mark.faults
 def test_shards_stop_when_their_coordinator_is_killed(shard_case, cluster):
     scenario, started = scenario_of(shard_case, 300), Started(shard_case, [1, 2])
     with (

@@ -103,6 +103,7 @@ def test_a_thousand_users_are_judged_and_nothing_stays(load_case, cluster, scena
     assert "Nobody looked at it" not in load_html(done)
 
 
+@pytest.mark.faults
 def test_what_a_killed_one_left_is_dropped_and_what_is_somebody_s_is_not(load_case, cluster, scenario):
     name = f"{load_case.address.dbname}_load"
     short = replace(scenario, repeats=1, phases=scenario.phases[:1], criteria=scenario.criteria[2:])
@@ -133,6 +134,7 @@ def test_a_night_drops_what_a_killed_one_left(load_case, cluster):
     assert sweep(load_case.address) == []
 
 
+@pytest.mark.faults
 def test_it_runs_also_as_the_schema_was_before_a_migration(load_case, cluster, scenario, monkeypatch):
     monkeypatch.setattr("wedsync_db.load.rounds.PAIRS", 1)
     monkeypatch.setattr("wedsync_db.load.rounds.MOST_PAIRS", 1)
@@ -231,6 +233,7 @@ def test_a_weekend_a_rate_beyond_this_machine_and_a_full_disk_are_said_before_an
     assert databases(cluster) == []
 
 
+@pytest.mark.faults
 def test_pgbench_does_it_too_and_where_it_contradicts_it_is_no_verdict(load_case, cluster, scenario, monkeypatch):
     apart = Calibration(200.0, 1.0, 2.0)
     monkeypatch.setattr("wedsync_db.load.run.calibrate", lambda *_, **__: apart)

@@ -10,6 +10,7 @@ from wedsync_db.installation import Installation
 from wedsync_db.load.beside import load_database
 from wedsync_db.load.copied import copies_of
 from wedsync_db.load.fingerprint import fingerprint
+from wedsync_db.load.janitor import janitor
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.model import Backup, Migration
 from wedsync_db.postgres.session import Address, session
@@ -60,7 +61,7 @@ def places(
         ):
             yield _places(newest, other, newest.with_database("postgres"), scenario, f"{engine} on {backup.id}")
         return
-    with load_database(target, migrations, scenario) as newest:
+    with janitor(target), load_database(target, migrations, scenario) as newest:
         if older is None:
             yield _places(newest, None, target, scenario, engine)
             return
