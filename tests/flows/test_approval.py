@@ -20,6 +20,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.states import Cancelled, Running
 
+from tests.support.artifacts import artifacts_of
 from tests.support.broken import BASE, lay_base
 from tests.support.case import write_settings
 from wedsync_db.errors import Refused, TargetHeld
@@ -152,9 +153,7 @@ def test_a_yes_deploys_and_is_on_record(case):
 
 
 def page_of(state) -> str:
-    with get_client(sync_client=True) as client:
-        run = state.state_details.flow_run_id
-        (page,) = [a.data for a in client.read_artifacts() if a.key == "result-case" and a.flow_run_id == run]
+    (page,) = [a.data for a in artifacts_of(state.state_details.flow_run_id) if a.key == "result-case"]
     return page
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from prefect.client.orchestration import get_client
 
+from tests.support.artifacts import artifacts_of
 from tests.support.case import write_settings
 from wedsync_db.errors import Unreachable, WedsyncError
 from wedsync_db.history.store import open_history
@@ -34,7 +34,6 @@ def test_artifacts_link_the_page_and_one_that_fails_keeps_nobody_from_theirs(cas
     assert isinstance(state.result(raise_on_failure=False), WedsyncError)
     (page,) = case.installation.home.reports.glob("case_each/daily/*.html")
     assert "Nothing was measured in this time" in page.read_text()
-    with get_client(sync_client=True) as client:
-        shown = {a.key: a for a in client.read_artifacts() if a.flow_run_id == state.state_details.flow_run_id}
+    shown = {one.key: one for one in artifacts_of(state.state_details.flow_run_id)}
     assert shown["daily-report-case-each-page"].data == f"[{page.as_uri()}]({page.as_uri()})"
     assert "does the flow `monitor` run?" in shown["daily-report-case-each"].data

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from prefect.client.orchestration import get_client
 
+from tests.support.artifacts import artifacts_of
 from tests.support.broken import lay_base, once_backed_up, planted, switch_on
 from tests.support.case import write_settings
 from wedsync_db.errors import (
@@ -64,7 +65,7 @@ def test_a_good_deployment_is_recorded_everywhere(case):
     assert "0001_base" in report.read_text()
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(state.state_details.flow_run_id)
-        shown = {a.key: a.data for a in client.read_artifacts() if a.flow_run_id == run.id}
+    shown = {one.key: one.data for one in artifacts_of(run.id)}
     assert run.name == "deploy-case"
     assert {"plan-case", "rehearsal-case", "result-case"} <= set(shown)
     assert "0001_base" in shown["rehearsal-case"]

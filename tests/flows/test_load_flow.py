@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from prefect.client.orchestration import get_client
 
 from flows.__main__ import main
 from tasks import live
 from tasks import load as load_tasks
+from tests.support.artifacts import artifacts_of
 from tests.support.case import write_settings
 from tests.support.load_runs import SCENARIO, measured, summed
 from wedsync_db.errors import Refused
@@ -92,9 +92,7 @@ def test_its_page_and_its_conditions_are_shown(case, ends):
     ends(slow(80), slow(81))
     state = load_test("case", "users_1000", return_state=True)
     (page,) = case.installation.home.reports.glob("*.html")
-    with get_client(sync_client=True) as client:
-        run = state.state_details.flow_run_id
-        shown = {one.key: one for one in client.read_artifacts() if one.flow_run_id == run}
+    shown = {one.key: one for one in artifacts_of(state.state_details.flow_run_id)}
     assert page.as_uri() in shown["load-test-case-page"].data
     assert shown["load-test-case"].data.startswith("# FAIL: case does not hold “1,000 users”: 1 of 3 conditions")
     rows = json.loads(shown["load-conditions-case"].data)

@@ -8,6 +8,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.states import Cancelling
 
+from tests.support.artifacts import artifacts_of
 from tests.support.broken import lay_base
 from wedsync_db.errors import Refused
 
@@ -21,8 +22,7 @@ def deploy(environment="case"):
 
 
 def result_page(flow_run_id, key="result-case") -> str:
-    with get_client(sync_client=True) as client:
-        pages = [a.data for a in client.read_artifacts() if a.key == key and a.flow_run_id == flow_run_id]
+    pages = [a.data for a in artifacts_of(flow_run_id) if a.key == key]
     assert len(pages) == 1
     return pages[0]
 
@@ -35,8 +35,8 @@ def interrupted(case):
     state = deploy()
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(state.state_details.flow_run_id)
-        for artifact in client.read_artifacts():  # what the run itself said of its end
-            if artifact.flow_run_id == run.id and artifact.key == "result-case":
+        for artifact in artifacts_of(run.id):  # what the run itself said of its end
+            if artifact.key == "result-case":
                 client.delete_artifact(artifact.id)
     return lambda: recover_afterwards(flow=flow, flow_run=run, state=Cancelling()), run.id
 

@@ -151,7 +151,7 @@ def test_connections_that_are_not_to_be_had_are_errors_with_their_state(login, d
 
 def test_a_server_that_lets_nobody_in_is_said(login, own_folder):
     with pytest.raises(Unreachable, match="password authentication failed"):
-        run(SCENARIO, replace(login, password="another"), seed=1)
+        run(SCENARIO, replace(login, password="n0-w0rd-0f-0urs"), seed=1)
     assert ours(own_folder) == []
 
 
