@@ -83,6 +83,17 @@ def test_sweeping_takes_what_a_killed_user_left_and_nothing_in_use(home):
     assert sweep_scratch(home.scratch) == ()
 
 
+def test_sweeping_takes_what_a_user_left_who_was_killed_in_initdb(home):
+    """Which makes its files one after the other, and so are they deleted by a sweep that is killed in turn."""
+    for name, files in {"none": {}, "empty": {"PG_VERSION": ""}, "half_gone": {"postmaster.pid": "1\n"}}.items():
+        data = home.scratch / f"wedsync-scratch-{name}" / "data"
+        data.mkdir(parents=True)
+        for file, text in files.items():
+            (data / file).write_text(text)
+    assert len(sweep_scratch(home.scratch)) == 3
+    assert list(home.scratch.iterdir()) == []
+
+
 def test_a_lock_is_held_by_each_opening_and_not_inherited(tmp_path):
     with lock_file(tmp_path / "lock") as first, lock_file(tmp_path / "lock") as second:
         assert try_alone(first)

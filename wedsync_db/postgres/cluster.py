@@ -24,6 +24,7 @@ from wedsync_db.postgres.pg_ctl import (
     answering,
     cluster_in,
     create,
+    socket_folder,
     start,
     stop,
 )
@@ -167,20 +168,27 @@ def sweep_scratch(parent: Path) -> tuple[Path, ...]:
     for folder in sorted(parent.glob(f"{_SCRATCH}*")):
         with lock_file(folder / "lock") as descriptor:
             if try_alone(descriptor):
-                _remove(cluster_in(folder, _binaries_in(folder)))
+                _stop_left(folder)
+                _delete(folder)
                 removed.append(folder)
     return tuple(removed)
 
 
-def _binaries_in(folder: Path) -> Path:
-    """The binaries for whatever cluster is in `folder`; the folder itself, where nothing runs, when there is none."""
-    file = folder / "data" / "PG_VERSION"
-    text = file.read_text().strip() if file.exists() else ""
-    return server_binaries(int(text), server_account(folder)) if text.isdecimal() else folder
+def _stop_left(folder: Path) -> None:
+    """Stop the server in `folder`, if there came to be one: its user may have been killed before, or in initdb."""
+    version, started = folder / "data" / "PG_VERSION", folder / "data" / "postmaster.pid"
+    text = version.read_text().strip() if version.exists() and started.exists() else ""
+    if text.isdecimal():
+        stop(cluster_in(folder, server_binaries(int(text), server_account(folder))), "immediate")
 
 
 def _remove(cluster: Cluster) -> None:
     if cluster.data.exists():
         stop(cluster, "immediate")
-    for folder in {cluster.data.parent, cluster.socket}:
-        shutil.rmtree(folder, ignore_errors=True)
+    _delete(cluster.data.parent)
+
+
+def _delete(folder: Path) -> None:
+    """Delete a cluster's folder and that of its socket."""
+    for each in {folder, socket_folder(folder)}:
+        shutil.rmtree(each, ignore_errors=True)
