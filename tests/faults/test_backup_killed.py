@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.processes import eventually, programs, started_with
+from tests.support.processes import programs, started_with
 from tests.support.slow_dump import slow_programs
+from tests.support.waiting import eventually
 from wedsync_db.backup.drill import drill_environment
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.backup.nightly import verify

@@ -6,8 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 
 from tests.support.applying import QUICK, Target
 from tests.support.majors import every_major
+from tests.support.waiting import until
 from wedsync_db.errors import Displaced, Inconclusive, MigrationFailed, WedsyncError
 from wedsync_db.migrate import apply as applying
 from wedsync_db.migrate import journal
@@ -71,13 +70,6 @@ def runner(target: Target, atomic: str = "deployment"):
     finally:
         process.kill()
         process.wait()
-
-
-def until(done: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def sleeping(target: Target) -> bool:

@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.case import ROLE, write_settings
+from tests.support.waiting import until
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.load.leftover import beside
 from wedsync_db.postgres.session import session
@@ -89,10 +89,3 @@ def ours(case):
         except OSError:
             continue
     return found
-
-
-def until(done):
-    deadline = time.monotonic() + 90
-    while not done():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from tests.support.broken import good
 from tests.support.majors import every_major
-from tests.support.peers import until
+from tests.support.waiting import until
 from wedsync_db.maintain.giving_way import watching
 from wedsync_db.maintain.plan import Work
 from wedsync_db.maintain.upkeep import rebuild_one_index

@@ -14,7 +14,8 @@ import pytest
 from tests.support.broken import BASE, good, once_backed_up, planted, switch_on
 from tests.support.case import Case, database, environ_of
 from tests.support.majors import every_major
-from tests.support.peers import SLEEP, Command, applied, asleep, execute, switch_off, until, write_patiently
+from tests.support.peers import SLEEP, Command, applied, asleep, execute, switch_off, write_patiently
+from tests.support.waiting import until
 from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import CHECKOUT, Installation
 from wedsync_db.migrate.deployment import take_fingerprint

@@ -19,7 +19,8 @@ from flows.__main__ import main
 from tests.support.case import URL_VARIABLE
 from tests.support.majors import MAJORS, every_major
 from tests.support.schema import MIGRATIONS, deploy, make_api_roles, owned_database
-from tests.support.sick import NAME, PASSWORD, WATCHER, sick_server, until
+from tests.support.sick import NAME, PASSWORD, WATCHER, sick_server
+from tests.support.waiting import until
 from wedsync_db.errors import Unreachable
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.maintain.findings import find

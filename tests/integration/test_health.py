@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.support.majors import every_major
+from tests.support.waiting import until
 from wedsync_db.monitor import keys
 from wedsync_db.monitor.health import BackupFacts, Counters, blocking_tree, look, of_counters
 from wedsync_db.monitor.pooler import CHECKS as POOLER
@@ -39,13 +40,6 @@ def looked(address, overrides=ALWAYS, backups=FRESH, before=None):
 
 def bad(found):
     return {one.name: one for one in found if one.state is not State.HEALTHY}
-
-
-def until(done):
-    deadline = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @every_major

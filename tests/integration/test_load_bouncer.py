@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from tests.support.pooler import needs_pgbouncer
-from tests.support.processes import eventually, started_with
+from tests.support.processes import started_with
+from tests.support.waiting import eventually
 from wedsync_db.errors import Refused, Unreachable, WedsyncError
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.load import bouncer as bouncers

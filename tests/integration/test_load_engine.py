@@ -2,15 +2,15 @@
 
 import os
 import signal
-import threading
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.support.processes import children, eventually, started_with
+from tests.support.load_table import TABLE, sessions, stalled
+from tests.support.processes import children, started_with
+from tests.support.waiting import eventually
 from wedsync_db.errors import Inconclusive, Unreachable
 from wedsync_db.load.criteria import read_criteria
 from wedsync_db.load.engine import run
@@ -21,7 +21,6 @@ from wedsync_db.load.schedule import Phase, schedule
 from wedsync_db.load.scripts import Draw, Script, tenant_key
 from wedsync_db.load.summary import summary_of
 from wedsync_db.load.verdict import Verdict
-from wedsync_db.postgres.session import session
 
 READ = Script("read", 1, "select pg_catalog.sum(v) from t;", {})
 WRITE = Script("write", 1, "update t set v = v + :n where id = 1 + :user % 8;", {"n": Draw(1, 1)})
@@ -38,12 +37,7 @@ SCENARIO = Scenario(
 
 @pytest.fixture
 def table(db):
-    db.execute("create table t (id int primary key, v bigint); insert into t select n, 0 from generate_series(1, 8) n")
-
-
-def sessions(db):
-    query = "select count(*) from pg_stat_activity where application_name = 'wedsync-db/load'"
-    return db.execute(query).fetchone()[0]
+    db.execute(TABLE)
 
 
 def test_all_is_done_once_and_when_it_was_due(address, db, table):
@@ -81,24 +75,6 @@ def test_a_server_that_stalls_is_waited_for_from_when_it_was_due(address, db, ta
     assert response > 1000
     assert service < response / 3
     assert judged(scenario, [summary_of(found)] * 2).verdict is not Verdict.PASS
-
-
-@contextmanager
-def stalled(address, seconds):
-    """The table is locked for so long, from when the generator has its connections."""
-
-    def hold():
-        with session(address, "test") as connection:
-            while not sessions(connection):
-                time.sleep(0.02)
-            with connection.transaction():
-                connection.execute("lock table t")
-                time.sleep(seconds)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    yield
-    thread.join()
 
 
 def test_timeouts_end_nothing_and_pass_nothing(address, db, table):

@@ -1,13 +1,12 @@
 """pgbench as the engine of a load test: the same figures, and no verdict where it could not go on."""
 
-import threading
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from tests.support.load_table import TABLE, sessions, stalled
 from tests.support.processes import started_with
 from wedsync_db.errors import Inconclusive, Unreachable
 from wedsync_db.load import pgbench
@@ -21,7 +20,6 @@ from wedsync_db.load.schedule import Phase
 from wedsync_db.load.scripts import Draw, Script
 from wedsync_db.load.summary import summary_of
 from wedsync_db.load.verdict import Verdict
-from wedsync_db.postgres.session import session
 
 READ = Script("read", 3, "select set_config('a.b', :user::text, true); select sum(v) from t;", {})
 WRITE = Script("write", 1, "update t set v = v + :n where id = 1 + :tenant % 8;", {"n": Draw(1, 1, "few")})
@@ -36,36 +34,13 @@ SCENARIO = Scenario("own", "Own", "", "", "", (READ, WRITE), PHASES, CRITERIA, u
 
 @pytest.fixture(autouse=True)
 def table(db):
-    db.execute("create table t (id int primary key, v bigint); insert into t select n, 0 from generate_series(1, 8) n")
+    db.execute(TABLE)
 
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
     """Four connections of our own are there at once."""
     monkeypatch.setattr(pgbench, "_SPARE_SECONDS", 0.1)
-
-
-def sessions(connection):
-    query = "select count(*) from pg_stat_activity where application_name = 'wedsync-db/load'"
-    return connection.execute(query).fetchone()[0]
-
-
-@contextmanager
-def stalled(address, seconds):
-    """The table is locked for so long, from when there are connections."""
-
-    def hold():
-        with session(address, "test") as connection:
-            while not sessions(connection):
-                time.sleep(0.02)
-            with connection.transaction():
-                connection.execute("lock table t")
-                time.sleep(seconds)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    yield
-    thread.join()
 
 
 def test_what_it_did_is_what_it_says(address, db):

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.majors import every_major
 from tests.support.pooler import WATCHER, needs_pgbouncer, poolers
-from tests.support.processes import eventually
+from tests.support.waiting import eventually
 from wedsync_db.errors import Unreachable
 from wedsync_db.load.observed import COUNTERS
 from wedsync_db.load.sampler import sampling

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.support.majors import every_major
+from tests.support.waiting import until
 from wedsync_db.errors import Displaced
 from wedsync_db.maintain.candidates import finish_request, needs
 from wedsync_db.maintain.giving_way import _Telling, watching
@@ -28,13 +28,6 @@ insert into public.bloated select n, 'v' from generate_series(1, 2000) n;
 analyze public.bloated;
 update public.bloated set value = 'w';
 """
-
-
-def until(done):
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def found(db, settings=SETTINGS):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 import threading
-import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from psycopg.rows import dict_row
 
 from tests.support.majors import every_major
 from tests.support.pooler import PORT, needs_pgbouncer, poolers
+from tests.support.waiting import until
 from wedsync_db.errors import Unreachable, UsageError
 from wedsync_db.monitor.openmetrics import openmetrics
 from wedsync_db.pool.connections import Connection
@@ -28,13 +28,6 @@ from wedsync_db.postgres.pg_ctl import start, stop
 
 ONE = Tier("free", size=1, kept=1, queue=5)  # so that the next borrower has the same connection
 MANY = 60
-
-
-def until(done):
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def value(pool, name, unit=None):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.support.pooler import ADMIN, PASSWORD, STRANGER, needs_pgbouncer, poolers
+from tests.support.waiting import until
 from wedsync_db.errors import Refused, UsageError
 from wedsync_db.monitor.console import ask
 from wedsync_db.monitor.pooler import console_address, judged, look_at_pooler
@@ -42,13 +42,6 @@ def looked(pooler, user="watcher"):
 
 def values(found, database):
     return {m.name: v for m, v in found.values.items() if m.labels == (("database", database),)}
-
-
-def until(done):
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("user", ["watcher", ADMIN])

@@ -11,8 +11,8 @@ import pytest
 from tests.support.case import URL_VARIABLE, write_settings
 from tests.support.majors import MAJORS, every_major
 from tests.support.schema import MIGRATIONS, deploy
-from tests.support.sick import until
 from tests.support.standby import primary_and_standby
+from tests.support.waiting import until
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.backup.store import check_files
 from wedsync_db.errors import Refused

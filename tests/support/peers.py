@@ -14,13 +14,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.case import PASSWORD, Case, write_settings
+from tests.support.waiting import until
 from wedsync_db.installation import CHECKOUT, this_installation
 from wedsync_db.migrate.deployment import read_plan
 from wedsync_db.postgres.session import session
@@ -28,7 +28,6 @@ from wedsync_db.postgres.session import session
 # patient enough for a loaded machine, and no statement of a test takes as long
 LOCKS = "poll_seconds = 20\nlock_timeout_ms = 200\nattempts = 3\nstatement_timeout_ms = 60000\nroll_back_seconds = 60"
 SLEEP = "perform pg_sleep(60);"  # until it is killed
-_PATIENCE_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
@@ -117,14 +116,6 @@ def the_tool(api: str) -> Iterator[Tool]:
         finally:
             tool.end()
             process.communicate()
-
-
-def until(done: Callable[[], object]) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not done():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 # -- the target --------------------------------------------------------------------------------------------------------

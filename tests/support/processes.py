@@ -1,8 +1,6 @@
 """Processes of this machine, by what stands in their arguments."""
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 
@@ -24,14 +22,6 @@ def children(text: str, of: int | None = None) -> list[int]:
 def programs(folder: str | Path) -> list[bytes]:
     """The pg_dump and its workers that write to this folder; not the leash that holds them."""
     return [words for words in started_with(folder) if b"pg_dump" in words and b"leash" not in words]
-
-
-def eventually(done: Callable[[], bool]) -> bool:
-    """Whether it comes true within ten seconds."""
-    deadline = time.monotonic() + 10
-    while not done() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return done()
 
 
 def _read(file: Path) -> bytes:

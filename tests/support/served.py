@@ -12,14 +12,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from tests.support import waiting
 from wedsync_db.installation import CHECKOUT
 
 SECONDS = 300.0
+until = partial(waiting.until, seconds=SECONDS, every=0.3)  # a server that is asked more often gets slower
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,6 @@ class Served(Asked):
 
     process: subprocess.Popen[bytes]
     said: Path
-
-
-def until(done: Callable[[], object], seconds: float = SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.3)
 
 
 @contextmanager

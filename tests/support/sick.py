@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 from psycopg import sql
 
 from tests.support.small_disk import fill, small_disk
+from tests.support.waiting import until
 from wedsync_db.monitor.health import Counters, blocking_tree, counters
 from wedsync_db.postgres.account import owner
 from wedsync_db.postgres.cluster import Cluster, scratch, start, stop
@@ -242,11 +243,3 @@ def _deadlock(address: Address, one: psycopg.Connection) -> None:
         _until_ended(one, "update app.rows set id = id where id = 2")
         one.execute("rollback")
         thread.join()
-
-
-def until(done: Callable[[], bool]) -> None:
-    """Wait for something that comes."""
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -1,0 +1,33 @@
+"""The table that load tests of tests read and write, and a server that stalls: somebody has it locked."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+from tests.support.waiting import until
+from wedsync_db.postgres.session import session
+
+TABLE = "create table t (id int primary key, v bigint); insert into t select n, 0 from generate_series(1, 8) n"
+_SESSIONS = "select count(*) from pg_stat_activity where application_name = 'wedsync-db/load'"
+
+
+def sessions(connection):
+    """How many the generator has."""
+    return connection.execute(_SESSIONS).fetchone()[0]
+
+
+@contextmanager
+def stalled(address, seconds):
+    """The table is locked for so long, from when the generator has its connections."""
+
+    def hold():
+        with session(address, "test") as connection:
+            until(lambda: sessions(connection))
+            with connection.transaction():
+                connection.execute("lock table t")
+                time.sleep(seconds)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    yield
+    thread.join()
