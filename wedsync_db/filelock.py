@@ -1,12 +1,19 @@
-"""Locks between processes of one machine, by flock: the kernel lets go when their holder dies, however it dies."""
+"""Locks between processes of one machine, by flock: the kernel lets go when their holder dies, however it dies.
+
+So a folder can be told to be somebody's, or left by somebody who is dead.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+LOCK = "lock"
 
 
 @contextmanager
@@ -42,3 +49,20 @@ def try_alone(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextmanager
+def claimed_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A private folder, its file `lock` held, that is gone after the block.
+
+    Whoever finds one of this prefix whose lock nobody has may remove it: its user was killed.
+    """
+    # locked before it gets the name that is looked for
+    fresh = Path(tempfile.mkdtemp(prefix=".claim-", dir=parent))
+    with lock_file(fresh / LOCK) as descriptor:
+        try_alone(descriptor)
+        folder = fresh.rename(parent / f"{prefix}{fresh.name.removeprefix('.claim-')}")
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -25,7 +25,7 @@ import psycopg
 from wedsync_db.backup.client import leashed
 from wedsync_db.errors import Refused, Unreachable, WedsyncError
 from wedsync_db.load.bouncer_files import INI, PORT, Told, told
-from wedsync_db.load.bouncer_folder import claimed_folder, pooler_parent, sweep_poolers
+from wedsync_db.load.bouncer_folder import pooler_folder, pooler_parent, sweep_poolers
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.postgres.account import server_account
 from wedsync_db.postgres.queries import query
@@ -52,7 +52,7 @@ def bouncer(address: Address, scenario: Scenario) -> Iterator[Address]:
     sweep_poolers(parent)
     secret = secrets.token_urlsafe(24)
     register_secret(secret)
-    with claimed_folder(parent) as folder, tempfile.TemporaryFile() as log:
+    with pooler_folder(parent) as folder, tempfile.TemporaryFile() as log:
         timeout = scenario.statement_timeout_ms
         given = told(address, folder, secret, pool=scenario.pool, clients=scenario.held, statement_timeout_ms=timeout)
         _write(folder, given)

@@ -9,12 +9,11 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from wedsync_db.errors import Refused
-from wedsync_db.filelock import lock_file, try_alone
+from wedsync_db.filelock import LOCK, claimed_folder, lock_file, try_alone
 from wedsync_db.load.bouncer_files import INI, PORT
 from wedsync_db.postgres.account import can_enter, server_account
 
@@ -32,18 +31,9 @@ def pooler_parent() -> Path:
     raise Refused("there is no folder for the socket of a pgbouncer", hint="Set TMPDIR to one with a short path.")
 
 
-@contextmanager
-def claimed_folder(parent: Path) -> Iterator[Path]:
-    """A private folder that is gone after the block; whoever finds it unlocked may remove it."""
-    # locked before it gets the name that is looked for
-    fresh = Path(tempfile.mkdtemp(prefix=".bouncer-", dir=parent))
-    with lock_file(fresh / "lock") as descriptor:
-        try_alone(descriptor)
-        folder = fresh.rename(parent / f"{_PREFIX}{fresh.name.removeprefix('.bouncer-')}")
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+def pooler_folder(parent: Path) -> AbstractContextManager[Path]:
+    """A private folder that is gone after the block, or by `sweep_poolers` when its user was killed."""
+    return claimed_folder(parent, _PREFIX)
 
 
 def sweep_poolers(parent: Path) -> tuple[Path, ...]:
@@ -62,7 +52,7 @@ def _sweep(folder: Path) -> bool:
             return True
         if folder.is_symlink() or folder.stat().st_uid not in _our_uids():
             return False
-        with lock_file(folder / "lock") as descriptor:
+        with lock_file(folder / LOCK) as descriptor:
             if try_alone(descriptor):
                 _end(folder)
                 shutil.rmtree(folder, ignore_errors=True)

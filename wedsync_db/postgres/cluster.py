@@ -9,11 +9,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from wedsync_db.errors import Refused
-from wedsync_db.filelock import exclusive, lock_file, share, try_alone
+from wedsync_db.filelock import LOCK, claimed_folder, exclusive, lock_file, share, try_alone
 from wedsync_db.home import Home
 from wedsync_db.postgres.account import server_account
 from wedsync_db.postgres.binaries import binaries_of, server_binaries
@@ -145,18 +145,9 @@ def scratch(
             _remove(cluster)
 
 
-@contextmanager
-def claimed(parent: Path) -> Iterator[Path]:
+def claimed(parent: Path) -> AbstractContextManager[Path]:
     """A private folder that is gone after the block, or by `sweep_scratch` when its user was killed."""
-    # locked before it gets the name that sweep_scratch looks for
-    claim = Path(tempfile.mkdtemp(prefix=".claim-", dir=parent))
-    with lock_file(claim / "lock") as descriptor:
-        try_alone(descriptor)
-        folder = claim.rename(parent / f"{_SCRATCH}{claim.name.removeprefix('.claim-')}")
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    return claimed_folder(parent, _SCRATCH)
 
 
 def sweep_scratch(parent: Path) -> tuple[Path, ...]:
@@ -166,7 +157,7 @@ def sweep_scratch(parent: Path) -> tuple[Path, ...]:
     """
     removed = []
     for folder in sorted(parent.glob(f"{_SCRATCH}*")):
-        with lock_file(folder / "lock") as descriptor:
+        with lock_file(folder / LOCK) as descriptor:
             if try_alone(descriptor):
                 _stop_left(folder)
                 _delete(folder)
