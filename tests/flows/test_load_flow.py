@@ -11,7 +11,7 @@ from tasks import live
 from tasks import load as load_tasks
 from tests.support.artifacts import artifacts_of
 from tests.support.case import write_settings
-from tests.support.load_runs import SCENARIO, measured, summed
+from tests.support.load_runs import SCENARIO, summed, took
 from wedsync_db.errors import Refused
 from wedsync_db.guard.promotion import LoadTrial
 from wedsync_db.history.load_tests import load_tests
@@ -46,7 +46,7 @@ def ends(case, monkeypatch):
 
 
 def slow(milliseconds, **changes):
-    return summed(service=measured().service * 0 + milliseconds * 1000, **changes)
+    return summed(service=took(milliseconds), **changes)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_progress_is_a_line_in_ten_seconds_or_one_that_is_redrawn(monkeypatch, c
         ({"cpu_seconds": 40.0}, "", {}, 0, 2),
         ({"cpu_seconds": 40.0}, "", {"cpu_seconds": 40.0}, 5, 2),
         ({"cpu_seconds": 40.0}, "a standby was left behind", {}, 5, 1),
-        ({"service": measured().service * 8}, "", {}, 1, 1),
+        ({"service": took(80)}, "", {}, 1, 1),
     ],
 )
 def test_only_what_was_no_measurement_is_done_again(case, ends, monkeypatch, first, ended, second, code, times):

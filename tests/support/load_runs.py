@@ -31,7 +31,7 @@ def measured(scenario=SCENARIO, **changes):
     script = np.arange(many) % 2
     given = {
         "waited": np.zeros(many, dtype=np.int64),
-        "service": np.full(many, 10_000, dtype=np.int64),
+        "service": took(10),
         "late": np.ones(many, dtype=np.bool_),
         "code": np.zeros(many, dtype=np.int16),
         "errors": (),
@@ -47,7 +47,13 @@ def measured(scenario=SCENARIO, **changes):
     return Measured(scenario, Schedule(due, script.astype(np.int16), np.zeros(many, dtype=np.int32)), **given)
 
 
-def at(places, value, many=200, kind=np.int64, fill=0):
-    made = np.full(many, fill, dtype=kind)
+def took(milliseconds):
+    """So long for each of the 200 arrivals, in the microseconds of a measurement."""
+    return np.full(200, round(1000 * milliseconds), dtype=np.int64)
+
+
+def at(places, value, kind=np.int64, fill=0):
+    """This value for the arrivals at these places, `fill` for the others."""
+    made = np.full(200, fill, dtype=kind)
     made[places] = value
     return made

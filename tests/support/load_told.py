@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from html.parser import HTMLParser
 
 import numpy as np
 
-from tests.support.load_runs import SCENARIO, at, measured, summed
+from tests.support.load_runs import SCENARIO, at, measured, summed, took
 from wedsync_db.load.calibration import Calibration
 from wedsync_db.load.compare import against_earlier
 from wedsync_db.load.observed import COUNTERS, Counted, Observed, Pooled, Second, Statement
@@ -49,12 +50,13 @@ def waiting(milliseconds, **changes):
     return summed(SLOW, **changes)
 
 
+@cache
 def of_each_verdict():
-    """By name, a load test of each verdict."""
+    """By name, a load test of each verdict: made once, as judging takes most of a second."""
     failed = at([150, 160, 170], 1, kind=np.int16) + at([180], 2, kind=np.int16) + at([190], -1, kind=np.int16)
     bad = {"code": failed, "errors": ("57014", "XX000"), "service": measured().service + at([190], -10_001)}
     slow = [replace(waiting(ms, **bad), observed=OBSERVED) for ms in (590, 600, 620)]
-    quick = [summed(SLOW, service=measured().service * 0 + ms * 1000) for ms in (10, 11, 10)]
+    quick = [summed(SLOW, service=took(ms)) for ms in (10, 11, 10)]
     against = against_earlier(SLOW, slow, quick, "3 runs of earlier tests since 2026-11-01")
     return {
         "PASS": told(*quick, calibration=Calibration(10.0, 1.1, 1.2)),

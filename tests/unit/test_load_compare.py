@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.load_runs import SCENARIO, summed
+from tests.support.load_runs import SCENARIO, summed, took
 from wedsync_db.load.compare import MOST_PAIRS, PAIRS, against_earlier, against_pairs
 from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.rounds import Earlier, Run, in_turn, judged, repeat, with_earlier
@@ -23,7 +23,7 @@ def asking(scenario=SCENARIO, asked=ASKED):
 def runs(milliseconds, spread, many=PAIRS, seed=1):
     """Runs that each took about so long."""
     drawn = np.random.default_rng(seed).normal(np.log(milliseconds), spread, many)
-    return [summed(service=np.full(200, int(1000 * np.exp(one)))) for one in drawn]
+    return [summed(service=took(np.exp(one))) for one in drawn]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_slower_is_found_and_noise_is_called_so(against, slower, spread, verdict
 
 
 def test_runs_without_any_spread_can_be_compared():
-    same, slow = [summed()] * PAIRS, [summed(service=np.full(200, 13_000))] * PAIRS
+    same, slow = [summed()] * PAIRS, [summed(service=took(13))] * PAIRS
     for against in (against_pairs, against_earlier):
         assert against(asking(), same, same, "x").verdict is Verdict.PASS
         assert against(asking(), slow, same, "x").verdict is Verdict.FAIL
@@ -75,7 +75,7 @@ def test_pairs_are_run_in_turn_with_the_same_seed():
 
     def run(where, number):
         calls.append((where, number))
-        return Run(summed(service=np.full(200, (13 if where == "after" else 10) * 1000 + number)))
+        return Run(summed(service=took((13 if where == "after" else 10) + number / 1000)))
 
     found, result = in_turn(asking(), "after", "before", run, "before 0002", lambda _: None)
     assert calls[:4] == [("before", 0), ("after", 0), ("after", 1), ("before", 1)]
@@ -87,7 +87,7 @@ def test_pairs_that_cannot_tell_are_followed_by_more():
     noise = np.random.default_rng(3)
 
     def run(where, _):
-        return Run(summed(service=np.full(200, int(10_000 * np.exp(noise.normal(0, 0.5))))))
+        return Run(summed(service=took(10 * np.exp(noise.normal(0, 0.5)))))
 
     found, result = in_turn(asking(), "after", "before", run, "before 0002", lambda _: None)
     assert (len(found), result.verdict) == (MOST_PAIRS, Verdict.INCONCLUSIVE)

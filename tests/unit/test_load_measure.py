@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.load_runs import CRITERIA, SCENARIO, at, summed
+from tests.support.load_runs import CRITERIA, SCENARIO, at, summed, took
 from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.measure import doubts, value_of
 from wedsync_db.load.observed import COUNTERS, Counted, Observed, Second
@@ -32,7 +32,7 @@ def test_waiting_for_the_pool_is_part_of_the_response_and_not_of_the_service():
 
 
 def test_the_generator_s_own_lateness_is_nobody_s_queue():
-    run = summed(waited=np.full(200, 400_000))
+    run = summed(waited=took(400))
     assert value_of(Criterion("queue_ms", "p", "<", 50, 95), SCENARIO, run) == 0
 
 
@@ -75,7 +75,7 @@ def test_nothing_measured_is_no_value_and_no_verdict():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"waited": np.full(200, 8_000)}, "the generator was 8.0 ms late"),
+        ({"waited": took(8)}, "the generator was 8.0 ms late"),
         ({"heartbeats": np.full(100, 20_000)}, "woken 20.0 ms late"),
         ({"cpu_seconds": 40.0}, "used 95% of its cores"),
         ({"share": 0.2}, "200 arrivals instead of 40"),
@@ -89,10 +89,10 @@ def test_a_run_that_says_nothing_about_the_database_is_invalid(changes, said):
 
 def test_a_good_run_has_no_doubts_and_passes():
     assert doubts(CRITERIA, summed()) == ()
-    runs = [summed(), summed(service=np.full(200, 10_500))]
+    runs = [summed(), summed(service=took(10.5))]
     assert judged(SCENARIO, runs).verdict is Verdict.PASS
-    slow = [summed(service=np.full(200, 70_000)), summed(service=np.full(200, 71_000))]
-    assert judged(replace(SCENARIO), slow).verdict is Verdict.FAIL
+    slow = [summed(service=took(70)), summed(service=took(71))]
+    assert judged(SCENARIO, slow).verdict is Verdict.FAIL
 
 
 def test_ten_bad_seconds_pull_the_switch_and_a_good_one_between_lets_it_go():
@@ -144,7 +144,7 @@ def test_what_took_more_than_a_second_is_counted_also_when_it_failed():
 def test_connecting_is_measured_where_it_is_done():
     asked = Criterion("connect_ms", "p", "<", 100, 95)
     assert value_of(asked, SCENARIO, summed()) is None
-    assert value_of(asked, SCENARIO, summed(connect=np.full(200, 7_000))) == pytest.approx(7, rel=0.005)
+    assert value_of(asked, SCENARIO, summed(connect=took(7))) == pytest.approx(7, rel=0.005)
 
 
 def observed(taken=10):

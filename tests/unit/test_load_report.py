@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.golden import assert_golden
-from tests.support.load_runs import SCENARIO, at, measured, summed
+from tests.support.load_runs import SCENARIO, at, measured, summed, took
 from tests.support.load_told import OBSERVED, SLOW, of_each_verdict, told, waiting, words_of
 from tests.unit.test_report_html import Page
 from wedsync_db.load.compare import USUAL, against_earlier
@@ -35,8 +35,6 @@ from wedsync_db.report.load.text import condition_rows, load_markdown, load_text
 from wedsync_db.report.load.told import reasons
 from wedsync_db.report.load.words import milliseconds, percentile, sentence, slower_than
 
-TESTS = of_each_verdict()
-
 
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_is_secret_here():
@@ -49,7 +47,7 @@ def _nothing_is_secret_here():
 @cache
 def page_of(verdict):
     """Drawn once for all tests."""
-    return load_html(TESTS[verdict])
+    return load_html(of_each_verdict()[verdict])
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -57,12 +55,12 @@ def page_of(verdict):
 
 @pytest.mark.parametrize("verdict", [one.value for one in Verdict])
 def test_page(verdict):
-    assert TESTS[verdict].result.verdict.value == verdict
+    assert of_each_verdict()[verdict].result.verdict.value == verdict
     assert_golden(f"report/load_{verdict.lower()}.txt", words_of(page_of(verdict)))
 
 
 def test_page_is_well_formed_needs_nothing_from_outside_and_runs_nothing():
-    for page in map(page_of, TESTS):
+    for page in map(page_of, of_each_verdict()):
         tags = SvgPage(page).tags
         ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
         assert len(ids) == len(set(ids)) > 10
@@ -112,16 +110,13 @@ def test_what_somebody_wrote_is_escaped_and_without_secrets():
 
 
 def test_a_picture_says_its_percentiles_to_the_last_digit():
-    many = 60_000
-    slow = replace(SCENARIO, phases=(Phase("steady", 20, many / 20, many / 20),))
-    run = summed(SCENARIO, service=measured().service)
+    run = summed()
     text, _ = pictures(of_run(told(run, run), run)[-1])
     assert ">50 %<" in text
-    assert [said for _, said in one_in_ticks(many / 10, narrow=False)][-1] == "99.9 %"
+    assert [said for _, said in one_in_ticks(6000, narrow=False)][-1] == "99.9 %"
     plot = replace(of_run(told(run, run), run)[-1], at=(1.0, 100.0, 20_000.0))
     plot = replace(plot, layers=tuple(replace(one, values=(1.0, 2.0, 3.0)) for one in plot.layers))
     assert ">99.99 %<" in pictures(plot)[0]
-    assert slow.seconds == 20
 
 
 def test_who_made_the_load_is_said():
@@ -135,7 +130,7 @@ def test_who_made_the_load_is_said():
 
 
 def test_files(tmp_path):
-    written = write_load(TESTS["FAIL"], tmp_path)
+    written = write_load(of_each_verdict()["FAIL"], tmp_path)
     assert {one.name for one in tmp_path.iterdir()} == {
         f"load-staging-users_1000-20261121T120000Z.{kind}" for kind in ("html", "json", "junit.xml")
     }
@@ -151,7 +146,7 @@ def test_files(tmp_path):
     ("verdict", "failures", "errors"), [("PASS", 0, 0), ("FAIL", 3, 0), ("INCONCLUSIVE", 0, 1), ("INVALID", 0, 1)]
 )
 def test_junit(verdict, failures, errors):
-    text = load_junit(TESTS[verdict])
+    text = load_junit(of_each_verdict()[verdict])
     suite = ET.fromstring(text.encode())[0]
     cases = suite.findall("testcase")
     found = len(suite.findall("testcase/failure")), len(suite.findall("testcase/error"))
@@ -163,7 +158,7 @@ def test_junit(verdict, failures, errors):
 
 
 def test_of_no_measurement_nothing_is_said_to_be_met():
-    suite = ET.fromstring(load_junit(TESTS["INVALID"]).encode())[0]
+    suite = ET.fromstring(load_junit(of_each_verdict()["INVALID"]).encode())[0]
     assert (suite.get("skipped"), len(suite.findall("testcase/skipped"))) == ("3", 3)
     assert "None of it counts" in page_of("INVALID")
     assert 'class="good">PASS' not in page_of("INVALID")
@@ -177,13 +172,13 @@ def test_junit_is_xml_whatever_is_in_it():
 
 
 def test_data():
-    data = load_data(TESTS["FAIL"])
+    data = load_data(of_each_verdict()["FAIL"])
     assert_golden("report/load_fail.json", json.dumps(data, indent=1))
 
 
 @pytest.mark.parametrize("verdict", [one.value for one in Verdict])
 def test_markdown_and_terminal_say_the_same_verdict(verdict):
-    test = TESTS[verdict]
+    test = of_each_verdict()[verdict]
     assert load_markdown(test).startswith(f"# {verdict}: ")
     assert load_text(test).startswith(f"staging, 1,000 users: {verdict} (")
     rows = condition_rows(test)
@@ -241,7 +236,7 @@ def test_a_condition_is_a_sentence(metric, expression, values, said):
 
 
 def test_where_it_comes_from():
-    slow = summed(SLOW, service=measured().service * 0 + 80_000)
+    slow = summed(SLOW, service=took(80))
     assert causes(told(slow, slow)) == (
         "A request took 80 ms in the database and waited 0 ms for a free connection (95th percentiles, run 1).",
         "So it was the database.",
@@ -261,7 +256,7 @@ def test_where_it_comes_from():
         "Nothing was answered.",
         "What went wrong in run 1: 100 requests never answered.",
     )
-    assert causes(TESTS["PASS"]) == causes(TESTS["INVALID"]) == ()
+    assert causes(of_each_verdict()["PASS"]) == causes(of_each_verdict()["INVALID"]) == ()
 
 
 # -- what is drawn -----------------------------------------------------------------------------------------------------
@@ -335,7 +330,7 @@ def test_the_spectrum_goes_as_far_as_the_requests_can_tell():
 
 def test_what_is_late_by_the_generator_is_no_queue():
     """The picture must not take the one for the other: only the queue speaks against the pool."""
-    late = summed(waited=np.full(200, 4000))
+    late = summed(waited=took(4))
     queue = next(one for one in of_run(told(late, late), late) if one.key == "queue")
     assert [layer.kind for layer in queue.layers] == ["line", "between", "line"]
     assert queue.notes == ("At no time did more than one request in twenty have to wait for a connection.",)
@@ -347,7 +342,7 @@ def test_what_is_late_by_the_generator_is_no_queue():
 
 def test_other_ways_to_connect():
     scenario = replace(SCENARIO, connections="pgbouncer", connect="each")
-    run = summed(scenario, connect=np.full(200, 30_000))
+    run = summed(scenario, connect=took(30))
     by_key = {one.key: one for one in of_run(told(run, run, scenario=scenario), run)}
     assert {round(value) for layer in by_key["connect"].layers for value in layer.values} == {30}
     assert (
@@ -359,22 +354,22 @@ def test_other_ways_to_connect():
 
 
 def test_runs_stand_beside_those_they_are_compared_with():
-    rows = against(TESTS["FAIL"]).rows
+    rows = against(of_each_verdict()["FAIL"]).rows
     assert [row.label for row in rows] == [
         "Median, these runs", "Median, the others", "95th percentile, these runs", "95th percentile, the others"
     ]  # fmt: skip
     assert [(row.limit, row.colour) for row in rows] == [(1.1, "bad"), (None, "soft"), (1.25, "bad"), (None, "soft")]
     assert rows[1].runs == pytest.approx((1.0, 1.1, 1.0), rel=0.01)
     assert rows[0].low == pytest.approx(59.5, rel=0.05)
-    assert against(TESTS["PASS"]).is_empty
+    assert against(of_each_verdict()["PASS"]).is_empty
 
 
 def test_pictures_that_have_nothing_to_show_say_so():
-    by_key = {one.key: one for one in of_run(TESTS["PASS"], TESTS["PASS"].runs[0])}
+    by_key = {one.key: one for one in of_run(of_each_verdict()["PASS"], of_each_verdict()["PASS"].runs[0])}
     assert by_key["errors"].is_empty
     assert by_key["errors"].notes == ("There were none.",)
     assert strip(told(summed())).is_empty
-    assert of_server(TESTS["PASS"], TESTS["PASS"].runs[0]) == ()
+    assert of_server(of_each_verdict()["PASS"], of_each_verdict()["PASS"].runs[0]) == ()
 
 
 def test_limits_stand_over_the_phases_they_are_about():
@@ -384,15 +379,15 @@ def test_limits_stand_over_the_phases_they_are_about():
 
 
 def test_a_server_that_counts_anew_or_waits_for_locks():
-    by_key = {one.key: one for one in of_server(TESTS["FAIL"], TESTS["FAIL"].runs[0])}
+    by_key = {one.key: one for one in of_server(of_each_verdict()["FAIL"], of_each_verdict()["FAIL"].runs[0])}
     assert [layer.label for layer in by_key["waits"].layers] == ["Lock", "CPU", "IO (disk)"]
     assert by_key["wal"].layers[0].values == tuple([1e6] * 20)
     assert len(by_key["wal"].marks) == 20, "one checkpoint a second"
     assert by_key["pooler"].layers[0].values == (4.0,) * 20
     anew = replace(OBSERVED, counted=(*OBSERVED.counted[:10], *OBSERVED.counted[:11]))
     anew = replace(anew, counted=tuple(replace(one, at=float(n)) for n, one in enumerate(anew.counted)))
-    run = replace(TESTS["FAIL"].runs[0], observed=anew)
-    wal = next(one for one in of_server(TESTS["FAIL"], run) if one.key == "wal")
+    run = replace(of_each_verdict()["FAIL"].runs[0], observed=anew)
+    wal = next(one for one in of_server(of_each_verdict()["FAIL"], run) if one.key == "wal")
     assert wal.layers[0].values[9] is None
 
 

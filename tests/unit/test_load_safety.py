@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.load_runs import PHASES, SCENARIO, measured
+from tests.support.load_runs import PHASES, SCENARIO, measured, took
 from wedsync_db.errors import Refused, UsageError
 from wedsync_db.load.calibration import Calibration, calibrate, doubts_of, short_run
 from wedsync_db.load.feasible import cost_of_sending, expected, require_rate
@@ -158,7 +158,7 @@ def test_the_two_run_in_turn_at_the_scenario_s_own_rate():
     def engine(name, milliseconds):
         def run(scenario, _address, *, seed):
             turns.append((name, seed, scenario.phases))
-            return measured(service=measured().service * 0 + milliseconds * 1000)
+            return measured(service=took(milliseconds))
 
         return run
 
