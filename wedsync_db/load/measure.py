@@ -35,7 +35,7 @@ def value_of(criterion: Criterion, scenario: Scenario, run: Summary) -> float | 
         return _OF_THE_RUN[criterion.metric](criterion, scenario, run)
     cell = run.chosen(judged_phases(scenario, criterion.phase), criterion.script)
     if criterion.metric == "pool_util":
-        return _utilisation(criterion, scenario, cell)
+        return utilisation(criterion, scenario, cell)
     if criterion.metric in _TIMES:
         return _time(criterion, scenario, run, cell)
     counted = _COUNTS[criterion.metric](cell)
@@ -81,6 +81,14 @@ def recovery(criterion: Criterion, scenario: Scenario, run: Summary) -> float | 
 def cache_hit(criterion: Criterion, scenario: Scenario, run: Summary) -> float | None:
     """The share of blocks that the server had in memory; None where nobody looked, or not long enough."""
     return run.observed.over(spans(scenario, criterion.phase, run)).cache_hit if run.observed else None
+
+
+def utilisation(criterion: Criterion, scenario: Scenario, cell: Cell) -> float | None:
+    """The share of the pool's time that was spent at work, in the phases that the criterion is about."""
+    chosen = judged_phases(scenario, criterion.phase)
+    seconds = sum(one.seconds for one in scenario.phases if one.name in chosen)
+    # what was due in a phase may have been done after it: no connection is busier than all the time
+    return min(cell.busy / (scenario.pool * seconds), 1.0) if seconds else None
 
 
 _OF_THE_RUN: Mapping[str, Callable[[Criterion, Scenario, Summary], float | None]] = {
@@ -135,10 +143,3 @@ def _windows(criterion: Criterion, scenario: Scenario, seconds: Sequence[Histogr
             found += [Histogram.sum(seconds[n : n + length]) for n in range(first, last - length + 1)]
         begin += phase.seconds
     return found
-
-
-def _utilisation(criterion: Criterion, scenario: Scenario, cell: Cell) -> float | None:
-    chosen = judged_phases(scenario, criterion.phase)
-    seconds = sum(one.seconds for one in scenario.phases if one.name in chosen)
-    # what was due in a phase may have been done after it: no connection is busier than all the time
-    return min(cell.busy / (scenario.pool * seconds), 1.0) if seconds else None

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 CPU, NOT_SHOWN, LOCK = "CPU", "not shown", "Lock"
+IDLE = frozenset({"idle", "idle in transaction", "idle in transaction (aborted)"})  # sessions that do nothing
 STEP_SECONDS = 0.1
 # as the columns of the query: of the database, but WAL and checkpoints, which are the server's
 COUNTERS = (
@@ -81,6 +82,11 @@ class Plateau:
     lock_waits_max: int | None
     clients_waiting_max: float | None
     lost: float
+
+    @property
+    def at_work(self) -> Mapping[str, float]:
+        """Of the `waits`, those of sessions that do something."""
+        return {kind: many for kind, many in self.waits.items() if kind not in IDLE and many > 0}
 
     @property
     def cache_hit(self) -> float | None:

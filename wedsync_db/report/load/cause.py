@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from wedsync_db.load.criteria import Criterion
-from wedsync_db.load.measure import judged_phases, spans
+from wedsync_db.load.measure import spans, utilisation
+from wedsync_db.load.observed import NOT_SHOWN
 from wedsync_db.load.run import LoadTest
-from wedsync_db.load.summary import Cell, Summary
+from wedsync_db.load.summary import Summary
 from wedsync_db.load.verdict import Verdict
 from wedsync_db.report.daily.words import percent
 from wedsync_db.report.load.series import measured_cell, representative
-from wedsync_db.report.load.words import IDLE, listed, milliseconds, state_words, wait_words, where
+from wedsync_db.report.load.words import listed, milliseconds, state_words, wait_words, where
 from wedsync_db.report.markdown import counted
 
 _PERCENT = 95
@@ -47,7 +48,7 @@ def _slow(test: LoadTest, run: Summary, asked: Criterion) -> Iterator[str]:
         f"{where(asked)} (95th percentiles, run {representative(test) + 1})."
     )
     if queue > service:
-        yield _waiting(test.scenario.pool, _busy(test, asked, cell))
+        yield _waiting(test.scenario.pool, utilisation(asked, test.scenario, cell) or 0.0)
     else:
         yield f"So it was {there}{_waits(test, run, asked)}."
 
@@ -61,20 +62,12 @@ def _waiting(pool: int, busy: float) -> str:
     return f"So most of it was waiting: the pool of {pool} was {percent(busy)} busy. {_REMEDY}."
 
 
-def _busy(test: LoadTest, asked: Criterion, cell: Cell) -> float:
-    """The share of the pool that was at work."""
-    chosen = judged_phases(test.scenario, asked.phase)
-    seconds = sum(one.seconds for one in test.scenario.phases if one.name in chosen)
-    return min(cell.busy / (test.scenario.pool * seconds), 1.0)
-
-
 def _waits(test: LoadTest, run: Summary, asked: Criterion) -> str:
     """What its sessions did most at that time."""
     if run.observed is None:
         return ""
-    found = run.observed.over(spans(test.scenario, asked.phase, run)).waits
-    known = {kind: many for kind, many in found.items() if kind not in IDLE and many > 0}
-    if not known:
+    known = run.observed.over(spans(test.scenario, asked.phase, run)).at_work
+    if not known or NOT_SHOWN in known:
         return ""
     most = max(known, key=lambda kind: known[kind])
     return f", whose sessions spent {percent(known[most] / sum(known.values()))} of their time on {wait_words(most)}"

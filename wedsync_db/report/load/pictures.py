@@ -25,7 +25,7 @@ from wedsync_db.report.load.series import (
     spectrum_places,
     steps_of,
 )
-from wedsync_db.report.load.words import capital, percentile, state_words, subject, value
+from wedsync_db.report.load.words import capital, percentile, state_words, subject, value, where
 from wedsync_db.report.markdown import counted
 
 _KINDS: tuple[Colour, ...] = ("bad", "c5", "c4", "c7", "c2")
@@ -88,7 +88,8 @@ def against(test: LoadTest) -> Strip:
     for one in test.comparison.found if test.comparison else ():
         if one.own and one.theirs:
             middle = sorted(one.theirs)[(len(one.theirs) - 1) // 2]
-            name, limit = capital(percentile(one.criterion.percent or 0)), one.criterion.limit
+            name = capital(percentile(one.criterion.percent or 0)) + where(one.criterion)
+            limit = one.criterion.limit
             for label, values, colour, asked in (
                 ("these runs", one.own, _colour(one.verdict), limit),
                 ("the others", one.theirs, _OTHERS, None),
@@ -102,20 +103,28 @@ def _colour(verdict: Verdict) -> Colour:
     return "good" if verdict is Verdict.PASS else "bad" if verdict is Verdict.FAIL else "warn"
 
 
-def over_time(scenario: Scenario, key: str, unit: Scale, steps: Steps, *layers: Layer) -> Plot:
-    """A picture over the seconds of a run, with its phases."""
-    every = (f"Each value is of {steps.seconds} seconds.",) if steps.seconds > 1 else ()
+def plot_over(
+    scenario: Scenario, key: str, unit: Scale, at: Sequence[float], layers: Sequence[Layer], step: float
+) -> Plot:
+    """A picture over the seconds of a run, with its phases; of values that are of `step` seconds each."""
+    every = (f"Each value is of {step:g} seconds.",) if step > 1 else ()
     return Plot(
         key,
         *EXPLAINED[key],
         unit,
         end=scenario.seconds,
-        at=tuple(min(at + steps.seconds / 2, scenario.seconds) for at in steps.at),
-        layers=layers,
+        at=tuple(at),
+        layers=tuple(layers),
         spans=spans(scenario),
-        step=float(steps.seconds),
+        step=step,
         notes=every,
     )
+
+
+def over_time(scenario: Scenario, key: str, unit: Scale, steps: Steps, *layers: Layer) -> Plot:
+    """A picture of what came of a run, step by step."""
+    at = [min(at + steps.seconds / 2, scenario.seconds) for at in steps.at]
+    return plot_over(scenario, key, unit, at, layers, float(steps.seconds))
 
 
 def _arrivals(scenario: Scenario, steps: Steps) -> Plot:

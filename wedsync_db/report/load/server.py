@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import fmean
+from typing import TypeVar
 
 from wedsync_db.load.measure import spans as measured_spans
-from wedsync_db.load.observed import COUNTERS, Observed, Plateau, Second, type_of
+from wedsync_db.load.observed import COUNTERS, IDLE, NOT_SHOWN, Observed, Plateau, Second, type_of
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.summary import Summary
 from wedsync_db.report.daily.chart import Colour
 from wedsync_db.report.daily.words import counted_short, percent
-from wedsync_db.report.load.explained import EXPLAINED
-from wedsync_db.report.load.pictures import spans
+from wedsync_db.report.load.pictures import plot_over
 from wedsync_db.report.load.plot import Layer, Plot, Scale
 from wedsync_db.report.load.setup import Fact
-from wedsync_db.report.load.words import IDLE, milliseconds
+from wedsync_db.report.load.words import milliseconds
 from wedsync_db.report.markdown import size
 
 _COLOURS: tuple[Colour, ...] = ("c1", "c2", "c3", "c4", "c5", "c7")
@@ -25,6 +26,7 @@ _REST = "others"
 _MOST_POINTS = 240
 _NAMES = {"CPU": "CPU", "Client": "Client (network)", "IO": "IO (disk)", "LWLock": "LWLock (bookkeeping)"}
 _STATEMENT = 240
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,8 @@ def statements(run: Summary) -> tuple[Row, ...]:
 def _facts(found: Plateau) -> Iterator[Fact]:
     if found.cache_hit is not None:
         yield Fact("Found in the cache", percent(found.cache_hit), "the rest was read from disk, or the system's cache")
-    busy = sum(many for wait, many in found.waits.items() if wait not in IDLE)
     if found.waits:
-        most = max((one for one in found.waits if one not in IDLE), key=lambda one: found.waits[one], default="")
+        busy, most = sum(found.at_work.values()), _most_of(found)
         yield Fact("Sessions at work", counted_short(round(busy, 1)), f"most of it {most}" if most else "")
     if found.lock_waits_max is not None:
         yield Fact("Waiting for a lock", counted_short(found.lock_waits_max), "sessions, at the worst moment")
@@ -94,17 +95,24 @@ def _facts(found: Plateau) -> Iterator[Fact]:
         yield Fact("Temporary files", size(found.grown["temp_bytes"]), "did not fit into work_mem")
 
 
+def _most_of(found: Plateau) -> str:
+    """What they did most; nothing where nobody is told what some of them did."""
+    known = {} if NOT_SHOWN in found.at_work else found.at_work
+    return max(known, key=lambda one: known[one], default="")
+
+
 def _waits(scenario: Scenario, seen: Observed) -> Plot:
     seconds = _inside(seen.seconds, scenario)
     kinds = {type_of(wait) for second in seconds for wait in second.waits} - IDLE
     total = {kind: sum(_of_type(second, kind) for second in seconds) for kind in kinds}
     ranked = sorted(kinds, key=lambda kind: (-total[kind], kind))
-    groups = [(one,) for one in ranked[: len(_COLOURS) - 1]]
-    rest = tuple(ranked[len(_COLOURS) - 1 :])
+    named, rest = ranked[: len(_COLOURS) - 1], ranked[len(_COLOURS) - 1 :]
     layers = [
-        Layer(_NAMES.get(kinds_[0], kinds_[0]) if kinds_ != rest else _REST, colour, _sums(seconds, kinds_), "area")
-        for kinds_, colour in zip([*groups, *([rest] if rest else [])], _COLOURS, strict=False)
+        Layer(_NAMES.get(kind, kind), colour, _sums(seconds, [kind]), "area")
+        for kind, colour in zip(named, _COLOURS, strict=False)
     ]
+    if rest:
+        layers.append(Layer(_REST, _COLOURS[-1], _sums(seconds, rest), "area"))
     return _over(scenario, "waits", "count", [one.at + 0.5 for one in seconds], layers)
 
 
@@ -112,7 +120,9 @@ def _locks(scenario: Scenario, seen: Observed) -> Plot:
     seconds = _inside(seen.seconds, scenario)
     most = tuple(float(one.most_lock_waits) if one.taken else None for one in seconds)
     if not any(most):
-        return replace(_over(scenario, "locks", "count", [], []), notes=("None ever did.",))
+        is_known = any(one.taken for one in seconds) and not any(NOT_SHOWN in one.waits for one in seconds)
+        said = "None ever did." if is_known else "Not known: nobody saw what all of its sessions did."
+        return replace(_over(scenario, "locks", "count", [], []), notes=(said,))
     layer = Layer("sessions waiting", "c4", most, "bars")
     return _over(scenario, "locks", "count", [one.at + 0.5 for one in seconds], [layer])
 
@@ -139,26 +149,21 @@ def _pooler(scenario: Scenario, seen: Observed) -> Plot:
 
 
 def _over(scenario: Scenario, key: str, unit: Scale, at: Sequence[float], layers: Sequence[Layer]) -> Plot:
-    """A picture over the run; of many values in a row the average is shown."""
+    """A picture over the run; of more values in a row than fit side by side the average, of maxima the maximum."""
     width = -(-len(at) // _MOST_POINTS) or 1
-    return Plot(
-        key,
-        *EXPLAINED[key],
-        unit,
-        end=scenario.seconds,
-        at=tuple(at[width // 2 :: width]) if width > 1 else tuple(at),
-        layers=tuple(replace(one, values=_thinned(one.values, width, len(at))) for one in layers),
-        spans=spans(scenario),
-        step=float(width),
-    )
+    drawn = [replace(one, values=_thinned(one.values, width, max if one.kind == "bars" else fmean)) for one in layers]
+    return plot_over(scenario, key, unit, [fmean(group) for group in _groups(at, width)], drawn, float(width))
 
 
-def _thinned(values: Sequence[float | None], width: int, many: int) -> tuple[float | None, ...]:
-    if width == 1:
-        return tuple(values)
-    parts = [[one for one in values[n : n + width] if one is not None] for n in range(0, many, width)]
-    means = [sum(part) / len(part) if part else None for part in parts]
-    return tuple(means[: len(range(width // 2, many, width))])
+def _thinned(
+    values: Sequence[float | None], width: int, of: Callable[[Sequence[float]], float]
+) -> tuple[float | None, ...]:
+    known = [[one for one in group if one is not None] for group in _groups(values, width)]
+    return tuple(of(group) if group else None for group in known)
+
+
+def _groups(values: Sequence[T], width: int) -> list[Sequence[T]]:
+    return [values[n : n + width] for n in range(0, len(values), width)]
 
 
 def _inside(seconds: Sequence[Second], scenario: Scenario) -> list[Second]:

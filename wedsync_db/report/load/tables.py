@@ -20,7 +20,6 @@ from wedsync_db.report.load.words import (
     limit,
     margin,
     milliseconds,
-    percentile,
     ratio_words,
     subject,
 )
@@ -35,12 +34,10 @@ class Condition:
     verdict: str
     tone: str
     what: str
-    text: str
     asked: str
     value: str
     interval: str
     margin: str
-    runs: int
     why: str
 
 
@@ -114,7 +111,7 @@ def compared(against: Comparison) -> list[Against]:
         Against(
             one.verdict.value if against.decides else "shown",
             tone(one.verdict) if against.decides else "soft",
-            f"{capital(percentile(one.criterion.percent or 0))} of the response",
+            capital(subject(one.criterion).removeprefix("the ")),
             _middle(one.own),
             _middle(one.theirs),
             "–" if one.ratio is None else ratio_words(one.ratio),
@@ -159,12 +156,10 @@ def _condition(one: Judged) -> Condition:
         one.verdict.value,
         tone(one.verdict),
         capital(subject(one.criterion)),
-        one.criterion.text,
         limit(one.criterion),
         found(one).partition(" (")[0] if one.interval else found(one),
         between(one),
         margin(one),
-        len(one.values),
         one.why,
     )
 

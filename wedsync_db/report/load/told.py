@@ -12,15 +12,34 @@ from wedsync_db.report.markdown import counted
 _TONES = {Verdict.PASS: "good", Verdict.FAIL: "bad", Verdict.INCONCLUSIVE: "warn", Verdict.INVALID: "warn"}
 _MOST_DOUBTS = 6
 _OF_A_HUNDRED = " for one request of a hundred"
-_ADVICE: Mapping[str, str] = {
-    "generator": "End what else is at work on the machine that made the load, or make it on another one; then run it "
-    "again. The database needs no change for this.",
-    "sampler": "What the server did could not be seen often enough: its figures here say little. Run it again.",
-    "arrivals": "Not all of the load was made, or too much of it. Run it again; if it stays so, report it as a defect.",
-    "measured": "A condition is about something of which nothing was measured: the scenario's phases and scripts have "
-    "to give it something to measure, or the condition goes.",
-    "pgbench": "The two generators do not agree about the same load, so that neither is believed: run it again on a "
-    "machine with less other work.",
+_OTHER_WORK = (
+    "End what else is at work on the machine that made the load, or make it on another one; then run it again. The "
+    "database needs no change for this."
+)
+_UNSEEN = "What the server did could not be seen often enough: its figures here say little. Run it again."
+_NOT_ALL = "Not all of the load was made, or too much of it. Run it again; if it stays so, report it as a defect."
+_NOTHING = (
+    "A condition is about something of which nothing was measured: the scenario's phases and scripts have to give it "
+    "something to measure, or the condition goes."
+)
+_FEWER = (
+    "An error or a time-out ends a client of pgbench for good, and the others are a smaller pool: --engine threads "
+    "goes on, and counts it."
+)
+_DISAGREE = (
+    "The two generators do not agree about the same load, so that neither is believed: run it again on a machine with "
+    "less other work."
+)
+_ADVICE: Mapping[str, str] = {  # by words that no other doubt has
+    "the generator was ": _OTHER_WORK,
+    "the generator's processes were ": _OTHER_WORK,
+    "the generator used ": _OTHER_WORK,
+    "the sampler lost ": _UNSEEN,
+    " arrivals instead of ": _NOT_ALL,
+    "nothing of it was measured": _NOTHING,
+    "pgbench lost clients": _FEWER,
+    "whether pgbench measures the same": _DISAGREE,
+    "generator and pgbench differ": _DISAGREE,
 }
 _LOOK = (
     "The pictures below show when it was slow, whether requests waited for the database or for one of the pool's "
@@ -56,7 +75,7 @@ def advice(test: LoadTest) -> tuple[str, ...]:
         return ()
     if verdict is Verdict.INVALID:
         said = " ".join([*test.result.doubts, *(one.why for one in _of(test, Verdict.INVALID))])
-        known = [text for word, text in _ADVICE.items() if word in said]
+        known = dict.fromkeys(text for words, text in _ADVICE.items() if words in said)
         return (*known, _AGAIN)
     if verdict is Verdict.INCONCLUSIVE:
         return (_more_runs(test),)
@@ -65,11 +84,12 @@ def advice(test: LoadTest) -> tuple[str, ...]:
 
 def _passed(test: LoadTest) -> str:
     runs = counted(len(test.runs), "run")
-    return f"{test.environment} holds “{test.scenario.title}”: all {_conditions(test)} were met in {runs}"
+    met = "its condition was" if _asked(test) == 1 else f"all {_conditions(test)} were"
+    return f"{test.environment} holds “{test.scenario.title}”: {met} met in {runs}"
 
 
 def _failed(test: LoadTest) -> str:
-    many = len(_of(test, Verdict.FAIL)) + (1 if _slower(test) else 0)
+    many = len(_of(test, Verdict.FAIL)) + len(_slower(test))
     if not many:
         return f"{test.environment} does not hold “{test.scenario.title}”: a run was ended before its time"
     said = f"{many} of {_conditions(test)} {_were(many)} not met"
@@ -159,8 +179,13 @@ def _of(test: LoadTest, verdict: Verdict) -> list[Judged]:
 
 
 def _conditions(test: LoadTest) -> str:
-    compared = len(test.result.comparison.found) if test.result.comparison and test.result.comparison.decides else 0
-    return counted(len(test.result.judged) + compared, "condition")
+    return counted(_asked(test), "condition")
+
+
+def _asked(test: LoadTest) -> int:
+    """How many conditions decide."""
+    against = test.result.comparison
+    return len(test.result.judged) + (len(against.found) if against and against.decides else 0)
 
 
 def _were(many: int) -> str:

@@ -41,7 +41,6 @@ _STATES = {
     "08003": "the connection was lost",
     "08001": "no connection was to be had",
 }
-IDLE = frozenset({"idle", "idle in transaction", "idle in transaction (aborted)"})  # sessions that do nothing
 _WAITS = {
     "CPU": "computing (CPU)",
     "IO": "the disk (IO)",
