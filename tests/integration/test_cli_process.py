@@ -60,6 +60,15 @@ def test_looking_loads_nothing_heavy(case, verb):
     assert "wedsync_db" in loaded
 
 
+def test_a_load_test_that_only_says_how_far_it_is_needs_no_tables_and_no_pictures():
+    """Its machine is also the generator's."""
+    code = "import sys, wedsync_db.report.load.files; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "numpy" in loaded
+    assert loaded.isdisjoint({"pandas", "matplotlib", "prefect"})
+
+
 def test_reader_that_goes_away_leaves_exit_code_and_no_traceback(case):
     case.migration("0001_wrong", "create table x (;")
     for answer in ("plan case", "plan case --json", "plan nowhere --json"):

@@ -1,15 +1,15 @@
 """What all pictures have in common: matplotlib without pyplot's global state, the same bytes each time.
 
-Colours are placeholders that `wedsync_db.report.daily.svg` turns into variables of the page.
+Colours are placeholders that `wedsync_db.report.svg` turns into variables of the page.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from wedsync_db.report.daily.svg import placeholder, refined
+from wedsync_db.report.svg import placeholder, refined
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FONT = 12.5
 TOP, BOTTOM, RIGHT = 22, 26, 10
+WIDE, NARROW = (1000, 270), (380, 250)  # narrow for a telephone, where a wide one would be shrunk past reading
+LEFT_WIDE, LEFT_NARROW = 74, 62
 _DPI = 72  # of an SVG: a point is a unit of its viewBox
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -55,6 +57,16 @@ def axes_of(drawn: Figure, size: tuple[int, int], left: int, bottom: int = BOTTO
     axes.spines["bottom"].set_color(placeholder("line"))
     axes.tick_params(length=0, labelcolor=placeholder("soft"), labelsize=FONT)
     return axes
+
+
+def gapped(values: Iterable[float | None]) -> list[float]:
+    """As matplotlib wants what is not known."""
+    return [float("nan") if value is None else value for value in values]
+
+
+def dashes(look: str) -> Any:
+    """A line's style of its dashes, `5 3`."""
+    return (0, tuple(map(float, look.split()))) if look else "solid"
 
 
 def wide_of(text: str) -> float:

@@ -1,8 +1,10 @@
-"""The legend of a picture: what each of its lines and areas is."""
+"""A picture on a page, and its legend: what each of its lines and areas is."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from markupsafe import Markup
 
@@ -20,6 +22,43 @@ class Key:
 
     label: str
     swatch: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture with all that belongs to it. The first row of `figures` is the table's head."""
+
+    picture: Any
+    wide: Markup
+    narrow: Markup
+    keys: tuple[Key, ...]
+    figures: tuple[tuple[str, ...], ...] = ()
+
+
+class _Series(Protocol):
+    """A layer of a picture."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def colour(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def look(self) -> str: ...
+
+
+def shown(
+    picture: Any, drawn: tuple[str, str], keys: Iterable[Key], figures: tuple[tuple[str, ...], ...] = ()
+) -> Shown:
+    """A picture for a page; `drawn` is what the canvas made of it, wide and narrow."""
+    wide, narrow = map(Markup, drawn)  # made by us of escaped parts: see svg.refined
+    return Shown(picture, wide, narrow, tuple(keys), figures)
+
+
+def keys_of(layers: Iterable[_Series]) -> list[Key]:
+    """A line of the legend for each layer."""
+    return [Key(one.label, swatch(one.kind, one.colour, one.look)) for one in layers]
 
 
 def swatch(kind: str, colour: str, look: str = "") -> Markup:

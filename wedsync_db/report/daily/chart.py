@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from wedsync_db.history.buckets import Gap
-from wedsync_db.history.deployments import Deployed
+if TYPE_CHECKING:  # pandas, which a load test does without
+    from wedsync_db.history.buckets import Gap
+    from wedsync_db.history.deployments import Deployed
+
 
 Unit = Literal["count", "per_second", "bytes", "bytes_per_second", "ratio", "seconds", "transactions"]
 Colour = Literal["c1", "c2", "c3", "c4", "c5", "c6", "c7", "soft", "good", "warn", "bad"]

@@ -11,18 +11,29 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from wedsync_db.report.canvas import FONT, RIGHT, TOP, axes_of, svg, wide_of
+from wedsync_db.report.canvas import (
+    FONT,
+    LEFT_NARROW,
+    LEFT_WIDE,
+    NARROW,
+    RIGHT,
+    TOP,
+    WIDE,
+    axes_of,
+    dashes,
+    gapped,
+    svg,
+    wide_of,
+)
 from wedsync_db.report.daily.axis import tick_text, ticks, time_ticks
 from wedsync_db.report.daily.chart import Chart, Layer, Limit, Picture, Ranking
-from wedsync_db.report.daily.svg import placeholder
 from wedsync_db.report.daily.words import figure
+from wedsync_db.report.svg import placeholder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDE, _NARROW = (1000, 270), (380, 250)
-_LEFT_WIDE, _LEFT_NARROW = 74, 62
 _ROW = 26
 _SHORTEST = timedelta(minutes=5)  # an axis of no length cannot be drawn
 _LEAST_GAP_SHARE = 0.002  # of the axis; a narrower gap would not be seen
@@ -66,12 +77,12 @@ def _range(layer: Layer, chart: Chart) -> str:
 def _size(picture: Picture, *, narrow: bool) -> tuple[int, int]:
     if isinstance(picture, Ranking):
         rows = len(picture.bars)
-        return (_NARROW[0], 2 * _ROW * rows + TOP) if narrow else (_WIDE[0], _ROW * rows + TOP + 6)
-    return _NARROW if narrow else _WIDE
+        return (NARROW[0], 2 * _ROW * rows + TOP) if narrow else (WIDE[0], _ROW * rows + TOP + 6)
+    return NARROW if narrow else WIDE
 
 
 def _draw_chart(drawn: Figure, chart: Chart, width: int, height: int, *, narrow: bool) -> None:
-    axes = axes_of(drawn, (width, height), _LEFT_NARROW if narrow else _LEFT_WIDE)
+    axes = axes_of(drawn, (width, height), LEFT_NARROW if narrow else LEFT_WIDE)
     axes.set_xlim(_days(chart.since), _days(chart.until))
     _gaps(axes, chart, narrow=narrow)
     highest = _layers(axes, chart)
@@ -100,8 +111,7 @@ def _layers(axes: Axes, chart: Chart) -> float:
 
 
 def _line(axes: Axes, at: Sequence[float], layer: Layer, _below: Sequence[float], _chart: Chart) -> None:
-    style: Any = (0, tuple(map(float, layer.look.split()))) if layer.look else "solid"
-    axes.plot(at, _known(layer.values), color=placeholder(layer.colour), linewidth=1.7, linestyle=style)
+    axes.plot(at, gapped(layer.values), color=placeholder(layer.colour), linewidth=1.7, linestyle=dashes(layer.look))
     _alone(axes, at, layer.values, layer)
 
 
@@ -120,13 +130,13 @@ def _area(axes: Axes, at: Sequence[float], layer: Layer, below: Sequence[float],
     axes.fill_between(
         at,
         list(below),
-        _known(top),
+        gapped(top),
         where=[value is not None for value in top],
         color=colour,
         alpha=0.55,
         linewidth=0,
     )
-    axes.plot(at, _known(top), color=colour, linewidth=1.1)
+    axes.plot(at, gapped(top), color=colour, linewidth=1.1)
     _alone(axes, at, top, layer)
 
 
@@ -290,10 +300,6 @@ def _bar_words(axes: Axes, place: float, label: str, value: str, end: float, *, 
 def _short(text: str, most: int) -> str:
     one_line = " ".join(text.split())
     return one_line if len(one_line) <= most else f"{one_line[: most - 1]}…"
-
-
-def _known(values: Iterable[float | None]) -> list[float]:
-    return [float("nan") if value is None else value for value in values]
 
 
 def _days(at: datetime) -> float:

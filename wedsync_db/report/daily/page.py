@@ -9,8 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-from markupsafe import Markup
-
 from wedsync_db.history.daily import Known
 from wedsync_db.history.deployments import Deployed
 from wedsync_db.monitor.thresholds import Threshold
@@ -24,20 +22,9 @@ from wedsync_db.report.daily.summary import summary
 from wedsync_db.report.daily.top import Now, Summary
 from wedsync_db.report.daily.words import figure
 from wedsync_db.report.html import templates
-from wedsync_db.report.legend import Key, swatch
+from wedsync_db.report.legend import Key, Shown, keys_of, shown, swatch
 
 _MOST_FINDINGS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A picture with all that belongs to it. The first row of `figures` is the table's head."""
-
-    picture: Picture
-    wide: Markup
-    narrow: Markup
-    keys: tuple[Key, ...]
-    figures: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +57,7 @@ def daily_html(known: Known, now: Now, limits: Mapping[str, Threshold], *, runbo
         known=known,
         summary=top,
         days=round((known.until - known.since) / timedelta(days=1)),
-        shown=[shown(picture) for picture in charts(known, now, limits)],
+        shown=[_shown(picture) for picture in charts(known, now, limits)],
         links=[_links(one, folder) for one in known.deployments],
         told=[one for one in reversed(known.told) if one.at > known.until - timedelta(days=1)],
         findings=[one for one in known.findings if one.still][:_MOST_FINDINGS],
@@ -83,11 +70,9 @@ def _wanted(top: Summary) -> frozenset[str]:
     return frozenset(one.runbook for one in top.attention if one.runbook)
 
 
-def shown(picture: Picture) -> Shown:
+def _shown(picture: Picture) -> Shown:
     """Draw a picture, with its legend and its figures."""
-    wide, narrow = pictures(picture)
-    # made by us of escaped parts: see svg.refined
-    return Shown(picture, Markup(wide), Markup(narrow), tuple(_keys(picture)), figures(picture))  # noqa: S704
+    return shown(picture, pictures(picture), _keys(picture), figures(picture))
 
 
 def _keys(picture: Picture) -> list[Key]:
@@ -95,7 +80,7 @@ def _keys(picture: Picture) -> list[Key]:
         return []
     if isinstance(picture, Ranking):
         return [Key(picture.limit_label, swatch("line", "warn", "2 2"))] if picture.limit_label else []
-    keys = [Key(layer.label, swatch(layer.kind, layer.colour, layer.look)) for layer in picture.layers]
+    keys = keys_of(picture.layers)
     if picture.band:
         keys.append(Key("forecast, and where it lies with 90 %", swatch("area", "c1")))
     return keys if len(keys) > 1 or picture.band else []

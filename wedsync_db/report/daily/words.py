@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from wedsync_db.history.buckets import Gap
 from wedsync_db.report.daily.chart import Unit
 from wedsync_db.report.markdown import duration, size
+
+if TYPE_CHECKING:  # pandas, which a load test does without
+    from wedsync_db.history.buckets import Gap
 
 NOT_KNOWN = "not known"
 _MOST_GAPS = 4

@@ -6,18 +6,16 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from wedsync_db.report.canvas import FONT, TOP, axes_of, svg
-from wedsync_db.report.daily.svg import placeholder
+from wedsync_db.report.canvas import FONT, LEFT_NARROW, LEFT_WIDE, NARROW, TOP, WIDE, axes_of, dashes, gapped, svg
 from wedsync_db.report.load.axis import one_in_ticks, round_outwards, said, second_ticks, value_ticks
 from wedsync_db.report.load.plot import Layer, Limit, Picture, Plot, Row, Span, Strip
 from wedsync_db.report.load.series import Heat
+from wedsync_db.report.svg import placeholder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDE, _NARROW = (1000, 270), (380, 250)
-_LEFT_WIDE, _LEFT_NARROW = 74, 62
 _ROW_WIDE, _ROW_NARROW = 34, 54
 _STRIP_LEFT = 400
 _LOWEST_MS = 0.05  # below it a logarithm would take most of the picture
@@ -53,15 +51,15 @@ def _svg(picture: Picture, *, narrow: bool) -> str:
         size = _strip_size(picture, narrow=narrow)
         draw: Any = lambda drawn: _draw_strip(drawn, picture, size, narrow=narrow)  # noqa: E731
     else:
-        size = _NARROW if narrow else _WIDE
+        size = NARROW if narrow else WIDE
         draw = lambda drawn: _draw_plot(drawn, picture, size, narrow=narrow)  # noqa: E731
     return svg(name, size, draw, title=picture.title, description=described(picture))
 
 
 def _draw_plot(drawn: Figure, plot: Plot, size: tuple[int, int], *, narrow: bool) -> None:
-    axes = axes_of(drawn, size, _LEFT_NARROW if narrow else _LEFT_WIDE)
+    axes = axes_of(drawn, size, LEFT_NARROW if narrow else LEFT_WIDE)
     _across(axes, plot, narrow=narrow)
-    _spans(axes, plot, size[0] - (_LEFT_NARROW if narrow else _LEFT_WIDE))
+    _spans(axes, plot, size[0] - (LEFT_NARROW if narrow else LEFT_WIDE))
     _upwards(axes, plot)
     if plot.heat:
         _heat(axes, plot.heat)
@@ -145,7 +143,7 @@ def _layers(axes: Axes, plot: Plot) -> None:
     below = [0.0] * len(plot.at)
     before: Sequence[float | None] = ()
     for layer in plot.layers:
-        colour, values = placeholder(layer.colour), _known(layer.values)
+        colour, values = placeholder(layer.colour), gapped(layer.values)
         if layer.kind == "bars":
             axes.bar(
                 plot.at, [value or 0.0 for value in layer.values], plot.step * 0.96, below, color=colour, linewidth=0
@@ -155,12 +153,15 @@ def _layers(axes: Axes, plot: Plot) -> None:
             axes.fill_between(plot.at, below, top, color=colour, alpha=0.5, linewidth=0)
             axes.plot(plot.at, top, color=colour, linewidth=1.1)
         elif layer.kind == "between":
-            low = [max(value, _LOWEST_MS) for value in _known(before)]
+            low = [max(value, _LOWEST_MS) for value in gapped(before)]
             axes.fill_between(plot.at, low, values, color=colour, alpha=0.4, linewidth=0)
         else:
-            style: Any = (0, tuple(map(float, layer.look.split()))) if layer.look else "solid"
             axes.plot(
-                plot.at, [max(value, _LOWEST_MS) for value in values], color=colour, linewidth=1.8, linestyle=style
+                plot.at,
+                [max(value, _LOWEST_MS) for value in values],
+                color=colour,
+                linewidth=1.8,
+                linestyle=dashes(layer.look),
             )
         if layer.kind in ("area", "bars"):
             below = [low + (value or 0.0) for low, value in zip(below, layer.values, strict=True)]
@@ -240,7 +241,7 @@ def _in_the_way(axes: Axes, plot: Plot, limit: Limit, left: float, wide: float, 
 
 def _strip_size(strip: Strip, *, narrow: bool) -> tuple[int, int]:
     rows = len(strip.rows)
-    return (_NARROW[0], _ROW_NARROW * rows + 2 * TOP) if narrow else (_WIDE[0], _ROW_WIDE * rows + 2 * TOP)
+    return (NARROW[0], _ROW_NARROW * rows + 2 * TOP) if narrow else (WIDE[0], _ROW_WIDE * rows + 2 * TOP)
 
 
 def _draw_strip(drawn: Figure, strip: Strip, size: tuple[int, int], *, narrow: bool) -> None:
@@ -277,8 +278,8 @@ def _row(axes: Axes, place: float, row: Row, *, narrow: bool) -> None:
     at, half = (place - 0.2, 0.25) if narrow else (place, 0.5)
     colour = placeholder(row.colour)
     if row.limit:
-        across, style = [row.limit] * 2, (0, (4.0, 2.0))
-        axes.plot(across, [at - half, at + half], color=placeholder("bad"), linewidth=1.6, linestyle=style)
+        ends = [at - half, at + half]
+        axes.plot([row.limit] * 2, ends, color=placeholder("bad"), linewidth=1.6, linestyle=dashes("4 2"))
     axes.plot([row.low, row.high], [at, at], color=colour, linewidth=7, alpha=0.4, solid_capstyle="butt")
     axes.plot(row.runs, [at] * len(row.runs), "o", color=colour, markersize=6)
     if narrow:
@@ -294,7 +295,3 @@ def _row(axes: Axes, place: float, row: Row, *, narrow: bool) -> None:
 
 def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
-def _known(values: Sequence[float | None]) -> list[float]:
-    return [float("nan") if value is None else value for value in values]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
-
-from markupsafe import Markup
 
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.summary import Summary
 from wedsync_db.report.html import templates
-from wedsync_db.report.legend import Key, swatch
+from wedsync_db.report.legend import Key, Shown, keys_of, shown, swatch
 from wedsync_db.report.load.cause import causes
 from wedsync_db.report.load.data import found_from
 from wedsync_db.report.load.draw import pictures
@@ -25,16 +21,6 @@ from wedsync_db.report.load.told import advice, headline, reasons, tone
 from wedsync_db.report.load.words import others, ratio_words
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A picture with all that belongs to it."""
-
-    picture: Picture
-    wide: Markup
-    narrow: Markup
-    keys: tuple[Key, ...]
-
-
 def load_html(test: LoadTest) -> str:
     """The whole page."""
     number = representative(test)
@@ -43,13 +29,6 @@ def load_html(test: LoadTest) -> str:
         .get_template("load.html")
         .render(**_told(test), **_seen(test, test.runs[number]), runs=len(test.runs), number=number + 1)
     )
-
-
-def shown(picture: Picture) -> Shown:
-    """Draw a picture, with its legend."""
-    wide, narrow = pictures(picture)
-    # made by us of escaped parts: see svg.refined
-    return Shown(picture, Markup(wide), Markup(narrow), tuple(_keys(picture)))  # noqa: S704
 
 
 def _told(test: LoadTest) -> dict[str, Any]:
@@ -65,11 +44,11 @@ def _told(test: LoadTest) -> dict[str, Any]:
         "advice": advice(test),
         "facts": facts(test),
         "conditions": conditions(test),
-        "strip": shown(strip(test)),
+        "strip": _shown(strip(test)),
         "comparison": against_,
         "compared_with": others(against_) if against_ else "",
         "compared": compared(against_) if against_ else (),
-        "beside": shown(against(test)),
+        "beside": _shown(against(test)),
         "detectable": ratio_words(slower) if slower else "",
         "health": health(test),
         "again": repro(test),
@@ -79,10 +58,10 @@ def _told(test: LoadTest) -> dict[str, Any]:
 def _seen(test: LoadTest, run: Summary) -> dict[str, Any]:
     """What is shown of one of them."""
     return {
-        "pictures": [shown(one) for one in of_run(test, run)],
+        "pictures": [_shown(one) for one in of_run(test, run)],
         "phases": phases(test, run),
         "scripts": scripts(test, run),
-        "server": [shown(one) for one in of_server(test, run)],
+        "server": [_shown(one) for one in of_server(test, run)],
         "server_facts": server_facts(test, run),
         "statements": statements(run),
         "sampled": run.observed.statements_sampled if run.observed else False,
@@ -90,10 +69,12 @@ def _seen(test: LoadTest, run: Summary) -> dict[str, Any]:
     }
 
 
-def _keys(picture: Picture) -> Iterable[Key]:
+def _shown(picture: Picture) -> Shown:
+    return shown(picture, pictures(picture), _keys(picture))
+
+
+def _keys(picture: Picture) -> list[Key]:
     if picture.is_empty or isinstance(picture, Strip) or len(picture.layers) + len(picture.marks) < 2:  # noqa: PLR2004
-        return
-    for layer in picture.layers:
-        yield Key(layer.label, swatch(layer.kind, layer.colour, layer.look))
-    for label in dict.fromkeys(label for _, label in picture.marks):
-        yield Key(label, swatch("line", "ink", "1 2"))
+        return []
+    marks = dict.fromkeys(label for _, label in picture.marks)
+    return [*keys_of(picture.layers), *(Key(label, swatch("line", "ink", "1 2")) for label in marks)]
