@@ -12,17 +12,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from tests.support import waiting
 from wedsync_db.installation import CHECKOUT
 
 SECONDS = 300.0
-until = partial(waiting.until, seconds=SECONDS, every=0.3)  # a server that is asked more often gets slower
+
+
+def until(done: Callable[[], object], seconds: float = SECONDS) -> None:
+    """Wait for something to come true; a server that is asked more often gets slower."""
+    waiting.until(done, seconds, every=0.3)
 
 
 @dataclass(frozen=True)
