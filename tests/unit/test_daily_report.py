@@ -39,9 +39,9 @@ from wedsync_db.report.daily.page import charts, daily_html, figures
 from wedsync_db.report.daily.runbook import runbook_text, sections
 from wedsync_db.report.daily.statements import statements_ranking
 from wedsync_db.report.daily.summary import summary
-from wedsync_db.report.daily.svg import COLOURS, placeholder
 from wedsync_db.report.daily.text import summary_markdown, summary_text
 from wedsync_db.report.daily.top import Now
+from wedsync_db.report.svg import COLOURS, placeholder
 
 LIMITS = limits({})
 WELL = Checked("reachable", State.HEALTHY, None, "")
