@@ -10,14 +10,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.case import ROLE, Case, database, environ_of, write_settings
+from tests.support.case import Case, database, environ_of, may_create_databases, write_settings
 from tests.support.load_shards import arrived, expected, scenario_of
+from tests.support.processes import with_environ
 from tests.support.served import Asked, until
 from wedsync_db.cli.serving import _QUIET
 from wedsync_db.home import Home
@@ -30,7 +31,7 @@ from wedsync_db.load.summary import Summary
 from wedsync_db.migrate.plan import plan_of
 from wedsync_db.postgres.session import session
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]  # their waits add up to more than the usual 120
 _NAMES = ("machine-a", "machine-b")
 _BUSY = "select count(*) from pg_stat_activity where application_name = 'wedsync-db/load' and query like '%arrived%'"
 _SESSIONS = "select count(*) from pg_stat_activity where application_name like 'wedsync-db/load%'"
@@ -69,14 +70,10 @@ class Machines(Asked):
 
     def shard_of(self, name: str) -> int:
         """The process of the run that a worker looks after."""
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                environ = (folder / "environ").read_bytes().split(b"\0")
-                words = (folder / "cmdline").read_bytes().split(b"\0")
-                is_ours = f"WEDSYNC_HOME={self.environ['WEDSYNC_HOME']}".encode() in environ
-                if is_ours and f"PREFECT__WORKER_NAME={name}".encode() in environ and b"-m" in words:
-                    return int(folder.name)
-        raise AssertionError(f"no run of {name}:\n{self.said()}")
+        ours = with_environ(f"WEDSYNC_HOME={self.environ['WEDSYNC_HOME']}", f"PREFECT__WORKER_NAME={name}")
+        found = [pid for pid, words in ours.items() if b"-m" in words.split(b"\0")]
+        assert found, f"no run of {name}:\n{self.said()}"
+        return found[0]
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +83,7 @@ def machines(prefect_server, clusters):
     folder = Path(tempfile.mkdtemp(prefix="wedsync-shards-"))
     folder.chmod(0o711)
     cluster = clusters(18)
-    with database(cluster, f"shards_{os.getpid()}") as address, session(cluster.address(), "test") as admin:
-        admin.execute(f"alter role {ROLE} createdb")
+    with database(cluster, f"shards_{os.getpid()}") as address, may_create_databases(cluster):
         write_settings(folder, "load_test = true")
         environ = dict(environ_of(folder, Home(folder / "home").ensure().path, address))
         api = PREFECT_API_URL.value()
@@ -96,7 +92,6 @@ def machines(prefect_server, clusters):
         case = Case(folder, address, cluster.address(address.dbname), Installation(CHECKOUT, whole))
         with working(Machines(api, case, whole)) as made:
             yield made
-        admin.execute(f"alter role {ROLE} nocreatedb")
     shutil.rmtree(folder)
 
 
@@ -110,6 +105,8 @@ def working(made: Machines):
         assert deploying.wait(120) == 0, made.said()
         yield made
     finally:
+        deploying.kill()  # if it hangs
+        deploying.wait()
         for worker in workers:
             worker.send_signal(signal.SIGINT)
         for worker in workers:

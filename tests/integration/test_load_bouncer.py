@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.support.pooler import needs_pgbouncer
-from tests.support.processes import started_with
+from tests.support.processes import children, started_with
 from tests.support.waiting import eventually
 from wedsync_db.errors import Refused, Unreachable, WedsyncError
 from wedsync_db.installation import CHECKOUT
@@ -213,7 +213,7 @@ with bouncer(*pickle.load(sys.stdin.buffer)):
 
 @contextmanager
 def owner(login):
-    """Another process that has a pgbouncer, and is killed in the block."""
+    """Another process that has a pgbouncer, and is killed in the block, at its end at the latest."""
     with subprocess.Popen(
         [sys.executable, "-c", OWNER],
         stdin=subprocess.PIPE,
@@ -221,10 +221,13 @@ def owner(login):
         cwd=CHECKOUT,
         env={**os.environ, "TMPDIR": tempfile.gettempdir()},
     ) as process:
-        process.stdin.write(pickle.dumps((login, SCENARIO)))
-        process.stdin.flush()
-        assert process.stdout.readline() == b"there\n"
-        yield process
+        try:
+            process.stdin.write(pickle.dumps((login, SCENARIO)))
+            process.stdin.flush()
+            assert process.stdout.readline() == b"there\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def test_it_ends_with_whoever_is_killed(login, db, own_folder):
@@ -236,10 +239,11 @@ def test_it_ends_with_whoever_is_killed(login, db, own_folder):
 
 
 def test_one_that_lost_its_leash_too_is_ended_by_the_next_and_one_in_use_is_not(login, own_folder):
-    with owner(login) as lost, owner(login) as used:
-        try:
-            left, kept = sorted(own_folder.glob("wedsync-bouncer-*"), key=lambda path: path.stat().st_mtime)
-            leash = next(pid for pid, words in numbered(left) if "leash.py" in words)
+    with owner(login) as lost:
+        (left,) = own_folder.glob("wedsync-bouncer-*")
+        with owner(login):
+            (kept,) = {*own_folder.glob("wedsync-bouncer-*")} - {left}
+            (leash,) = children("leash.py", of=lost.pid)
             os.kill(leash, signal.SIGKILL)
             lost.kill()
             lost.wait()
@@ -248,18 +252,4 @@ def test_one_that_lost_its_leash_too_is_ended_by_the_next_and_one_in_use_is_not(
             assert eventually(lambda: ours(left) == [])
             assert list(own_folder.glob("*bouncer-*")) == [kept]
             assert ours(kept)
-        finally:
-            lost.kill()
-            used.kill()
     assert eventually(lambda: ours(own_folder) == [])
-
-
-def numbered(folder):
-    """The processes that name this folder, with their numbers."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            words = file.read_bytes().decode(errors="replace")
-            if str(folder) in words:
-                found.append((int(file.parent.name), words))
-    return found

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.case import ROLE, write_settings
+from tests.support.case import ROLE, may_create_databases, write_settings
 from tests.support.schema import let_become_api_roles
 from wedsync_db.errors import Refused, TargetHeld, UsageError
 from wedsync_db.installation import CHECKOUT
@@ -47,10 +47,8 @@ def load_case(case, cluster):
     let_become_api_roles(cluster)
     shutil.copytree(CHECKOUT / "migrations", case.folder / "migrations", dirs_exist_ok=True)
     write_settings(case.folder, "load_test = true")
-    with session(cluster.address(), "test") as admin:
-        admin.execute(f"alter role {ROLE} createdb")
+    with may_create_databases(cluster):
         yield case
-        admin.execute(f"alter role {ROLE} nocreatedb")  # other tests of this server share it
 
 
 @pytest.fixture

@@ -93,6 +93,18 @@ def database(
             admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
+@contextmanager
+def may_create_databases(cluster: Cluster) -> Iterator[None]:
+    """Let the deployer create databases, as a load test has to; not for longer, as other tests share the role."""
+    with session(cluster.address(), "test-admin") as admin:
+        admin.execute(f"alter role {ROLE} createdb")
+    try:
+        yield
+    finally:
+        with session(cluster.address(), "test-admin") as admin:
+            admin.execute(f"alter role {ROLE} nocreatedb")
+
+
 def environ_of(case_folder: Path, home: Path, address: Address) -> Mapping[str, str]:
     """The variables a process needs to work on the case."""
     return {

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.prefect_targets import Target
+from tests.support.processes import with_environ
 from tests.support.served import SECONDS, Asked, until
 from wedsync_db.cli.serving import _QUIET, POOL, _register
 from wedsync_db.home import Home
@@ -59,13 +60,7 @@ class Parts(Asked):
 
     def processes(self) -> list[int]:
         """Everything that works for this server: itself, the worker, and what the worker started."""
-        mine = f"PREFECT_API_URL={self.api}".encode()
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):  # it has ended
-                if mine in (folder / "environ").read_bytes().split(b"\0") and is_alive(int(folder.name)):
-                    found.append(int(folder.name))
-        return found
+        return [pid for pid in with_environ(f"PREFECT_API_URL={self.api}") if is_alive(pid)]
 
     def mend(self) -> None:
         """Start what an earlier test killed."""

@@ -19,6 +19,16 @@ def children(text: str, of: int | None = None) -> list[int]:
     return found
 
 
+def with_environ(*settings: str) -> dict[int, bytes]:
+    """The arguments of every process that was started with all of these variables, as `NAME=value`, by its number."""
+    wanted = {os.fsencode(one) for one in settings}
+    return {
+        int(folder.name): _read(folder / "cmdline")
+        for folder in Path("/proc").glob("[0-9]*")
+        if wanted <= {*_read(folder / "environ").split(b"\0")}
+    }
+
+
 def programs(folder: str | Path) -> list[bytes]:
     """The pg_dump and its workers that write to this folder; not the leash that holds them."""
     return [words for words in started_with(folder) if b"pg_dump" in words and b"leash" not in words]
