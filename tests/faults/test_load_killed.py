@@ -3,17 +3,17 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.support.case import ROLE, write_settings
+from tests.support.case import may_create_databases, write_settings
+from tests.support.processes import started_with, with_environ
 from tests.support.waiting import until
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.load.leftover import beside
 from wedsync_db.postgres.session import session
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]  # their waits add up to more than the usual 120
 SCENARIO = """
 title = "Own"
 users = 100
@@ -29,6 +29,7 @@ rate = 100
 [thresholds]
 response_ms = ["p(95)<1000"]
 """
+NAMED = {"threads": b"load.worker", "pgbench": b"--log-prefix"}  # what makes the arrivals
 _SESSIONS = "select count(*) from pg_stat_activity where datname = %s"
 
 
@@ -41,16 +42,12 @@ def command(case, cluster, prefect_server):
     write_settings(case.folder, "load_test = true")
     (case.folder / "own.toml").write_text(SCENARIO)
     (case.folder / "write.sql").write_text("insert into public.arrived values (:user)")
-    environ = {**case.installation.environ, "PREFECT_API_URL": PREFECT_API_URL.value()}
-    with session(cluster.address(), "test") as admin:
-        admin.execute(f"alter role {ROLE} createdb")
-        try:
-            yield lambda *options: subprocess.Popen(
-                [sys.executable, "-m", "flows", "load-test", "case", str(case.folder / "own.toml"), *options],
-                cwd=CHECKOUT, env=environ, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            )  # fmt: skip
-        finally:
-            admin.execute(f"alter role {ROLE} nocreatedb")  # other tests of this server share it
+    environ = {**case.installation.environ, "PREFECT_API_URL": PREFECT_API_URL.value(), "TMPDIR": str(case.folder)}
+    with may_create_databases(cluster):
+        yield lambda *options: subprocess.Popen(
+            [sys.executable, "-m", "flows", "load-test", "case", str(case.folder / "own.toml"), *options],
+            cwd=CHECKOUT, env=environ, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("engine", ["threads", "pgbench"])
@@ -60,9 +57,12 @@ def test_a_kill_leaves_no_session_no_process_and_no_row(case, command, engine):
         try:
             until(lambda: arrived(place) > 20 or process.poll() is not None)
             assert process.poll() is None
+            at_work = ours(case)
+            assert any(NAMED[engine] in words for words in at_work), at_work
         finally:
             process.kill()
     until(lambda: ours(case) == [])
+    until(lambda: not list(case.folder.glob("wedsync-client-*")))  # a password is in there
     with session(case.admin, "test") as connection:
         until(lambda: connection.execute(_SESSIONS, (place.dbname,)).fetchone() == (0,))
     assert case.rows(f"select datname from pg_database where datname = '{place.dbname}'") == []
@@ -77,15 +77,10 @@ def arrived(place):
 
 
 def ours(case):
-    """The processes that were started for this case, whoever is their parent by now."""
-    mark, found = f"WEDSYNC_HOME={case.installation.home.path}".encode(), []
-    for folder in Path("/proc").glob("[0-9]*"):
-        if int(folder.name) == os.getpid():
-            continue
-        try:
-            words = (folder / "cmdline").read_bytes()
-            if mark in (folder / "environ").read_bytes().split(b"\0") and b"prefect" not in words:
-                found.append(words)
-        except OSError:
-            continue
-    return found
+    """The processes that were started for this case, whoever is their parent by now.
+
+    By their variables, or, as pgbench and its leash are given few of those, by the folder in their arguments.
+    """
+    by_home = with_environ(f"WEDSYNC_HOME={case.installation.home.path}")
+    by_home.pop(os.getpid(), None)
+    return [words for words in (*by_home.values(), *started_with(case.folder)) if b"prefect" not in words]
