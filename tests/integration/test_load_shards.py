@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from tests.support.case import ROLE, write_settings
+from tests.support.case import may_create_databases, write_settings
 from tests.support.load_shards import arrived, expected, scenario_of
 from tests.support.majors import every_major
 from tests.support.served import until
@@ -33,10 +33,8 @@ _LOAD = "select count(*) from pg_stat_activity where application_name in ('wedsy
 def shard_case(case, cluster):
     """An environment for load tests, whose deployer may create databases."""
     write_settings(case.folder, "load_test = true")
-    with session(cluster.address(), "test") as admin:
-        admin.execute(f"alter role {ROLE} createdb")
+    with may_create_databases(cluster):
         yield case
-        admin.execute(f"alter role {ROLE} nocreatedb")
 
 
 class Started:
@@ -88,8 +86,9 @@ def plain(cell):
     return (cell.arrivals, cell.answered, cell.dropped, cell.response.to_text(), cell.service.to_text())
 
 
-def test_two_shards_do_what_one_process_does(shard_case):
+def test_two_shards_do_what_one_process_does(shard_case, monkeypatch):
     """Every arrival once, each second as many, and all times in the bins in which the shards have them."""
+    monkeypatch.setattr(shards, "_TELL_SECONDS", 0.2)  # asked each second only, they might be done by the first time
     scenario, told, said = scenario_of(shard_case, 1.5), [], []
     started = Started(shard_case, [1, 2])
     with beside_it(shard_case, scenario) as address:
