@@ -16,8 +16,8 @@ from wedsync_db.cli.backups import choose
 from wedsync_db.errors import Inconclusive, LoadTestFailed, WedsyncError
 from wedsync_db.history.load_tests import load_tests
 from wedsync_db.installation import Installation, this_installation
-from wedsync_db.load.compare import PAIRS
 from wedsync_db.load.options import Options
+from wedsync_db.load.permitted import runs_of
 from wedsync_db.load.rounds import Earlier
 from wedsync_db.load.run import LoadTest, load_test
 from wedsync_db.load.scenario import Scenario, find_scenario, read_scenario, shipped
@@ -59,7 +59,7 @@ def _run(environment: EnvironmentName, name: str, options: Options) -> Ended:
 
 def _tested(installation: Installation, environment: EnvironmentName, scenario: Scenario, options: Options) -> LoadTest:
     """The test; once more where the measurement was no good. Who repeats a FAIL until it passes finds nothing."""
-    runs = 2 * PAIRS if options.before else options.repeats or scenario.repeats
+    runs = runs_of(scenario, options)
     test = partial(
         load_test,
         installation,

@@ -1,11 +1,17 @@
 """A load test on copies of a backup: the rows are there, the migrations differ, the target does not notice."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from tests.support.case import write_settings
 from tests.support.majors import every_major
 from wedsync_db.backup.dump import create_backup
 from wedsync_db.errors import UsageError
+from wedsync_db.load.beside import fill
 from wedsync_db.load.copied import copies_of
+from wedsync_db.load.options import Options
+from wedsync_db.load.run import load_test
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import Phase
 from wedsync_db.load.scripts import Script
@@ -63,3 +69,40 @@ def test_a_backup_that_has_it_already_is_none_of_before(case, home, backup):
         with copies_of(backup, home.scratch, migrations, (), SCENARIO, print):
             pass
     assert list(home.scratch.iterdir()) == []
+
+
+TOLD = """
+create table public.told (what text);
+create function public.tell() returns trigger language plpgsql as
+$$ begin insert into public.told values (tg_name); return null; end $$;
+create trigger off after insert on public.items execute function public.tell();
+create trigger always after insert on public.items execute function public.tell();
+create trigger usual after insert on public.items execute function public.tell();
+alter table public.items disable trigger off, enable always trigger always;
+"""
+
+
+@every_major
+def test_made_up_rows_are_not_told_of_and_triggers_stay_as_they_were(address, db):
+    db.execute("create table public.items (id int primary key, value bigint)")
+    db.execute(TOLD)
+    with session(address, "test", statement_timeout_ms=0) as connection:
+        fill(connection, SCENARIO)
+        connection.execute("insert into public.items values (1, 1)")
+    assert db.execute("select what from public.told order by 1").fetchall() == [("always",), ("usual",)]
+    found = db.execute("select tgname, tgenabled::text from pg_trigger where not tgisinternal order by 1").fetchall()
+    assert found == [("always", "A"), ("off", "D"), ("usual", "O")]
+
+
+def test_it_is_the_copy_s_standbys_that_it_may_leave_behind(case, backup, monkeypatch):
+    """Those of the target do not even notice."""
+    write_settings(case.folder, "load_test = true")
+    looked = []
+    seen = "wedsync_db.load.run.warn_of_hidden_standbys"
+    monkeypatch.setattr(seen, lambda connection, _: looked.append(connection.info.host))
+    environment, options = case.installation.environment("case"), Options(copy=backup.id)
+    clock = lambda: datetime.now(UTC)  # noqa: E731
+    done = load_test(case.installation, environment, SCENARIO, options=options, clock=clock, backup=backup)
+    assert done.backup == backup.id
+    assert str(case.installation.home.scratch) in looked[0]
+    assert case.address.host != looked[0]

@@ -113,6 +113,13 @@ def test_without_earlier_tests_what_asks_for_them_does_not_pass_and_is_not_repea
     assert with_earlier(SCENARIO, (), lambda: None)([summed()]) is None
 
 
+def test_earlier_tests_are_asked_for_once_however_many_runs_there_are():
+    asked = []
+    compare = with_earlier(asking(), (), lambda: asked.append(1) or Earlier())
+    assert [compare([summed()] * many).verdict for many in (2, 3)] == [Verdict.INCONCLUSIVE] * 2
+    assert asked == [1]
+
+
 def test_a_run_that_had_to_be_ended_is_the_last_and_does_not_pass():
     found, result = repeat(
         SCENARIO, "here", lambda *_: Run(summed(), "too many errors"), lambda _: None, lambda _: None

@@ -58,6 +58,7 @@ def test_they_hold(op, good, bad):
         ("response_ms", {"expr": "p(95)<9", "window": 10}, "unknown key 'window'; did you mean 'window_seconds'"),
         ("errors", {"expr": "rate<0.1", "window_seconds": 10}, "only times of all scripts have a window"),
         ("response_ms", {"expr": "p(99)<9", "abort": True}, r"tells about p\(95\)"),
+        ("response_ms", {"expr": "p(95)<9 @steady", "abort": True}, r"whatever its phase"),
     ],
 )
 def test_what_means_nothing_is_refused(key, text, said):

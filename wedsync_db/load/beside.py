@@ -7,7 +7,7 @@ is one database, which the next one drops, or the next night's maintenance.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
@@ -15,10 +15,11 @@ from psycopg import sql
 from wedsync_db.errors import Refused
 from wedsync_db.load.leftover import beside, create, drop, drop_left
 from wedsync_db.load.scenario import Scenario
-from wedsync_db.migrate.execute import run_script
+from wedsync_db.migrate.execute import run_scripts
 from wedsync_db.model import Migration
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import Address, session
+from wedsync_db.seed.triggers import standing_aside
 
 
 @contextmanager
@@ -47,14 +48,12 @@ def load_database(
             _make(address, migrations, scenario)
             yield address
         finally:
-            drop(connection, address.dbname)
+            _drop(connection, address.dbname)
 
 
 def _make(address: Address, migrations: Sequence[Migration], scenario: Scenario) -> None:
     with session(address, "load-test", statement_timeout_ms=0) as connection:
-        for migration in migrations:
-            with connection.transaction() if migration.transactional else nullcontext():
-                run_script(connection, migration.id, migration.deploy)
+        run_scripts(connection, migrations)
         fill(connection, scenario)
 
 
@@ -67,13 +66,17 @@ def fill(connection: psycopg.Connection, scenario: Scenario) -> None:
 
 def _fill(connection: psycopg.Connection, scenario: Scenario) -> None:
     with connection.transaction():
-        _switch(connection, "disable")
-        for name in ("tenants", "users"):
-            connection.execute("select set_config(%s, %s, true)", [f"load.{name}", str(getattr(scenario, name))])
-        connection.execute(sql.SQL(scenario.fill), prepare=False)
-        _switch(connection, "enable")
+        acting = connection.execute(query("load", "acting_triggers"), {}).fetchall()
+        with standing_aside(connection, acting):
+            for name in ("tenants", "users"):
+                connection.execute("select set_config(%s, %s, true)", [f"load.{name}", str(getattr(scenario, name))])
+            connection.execute(sql.SQL(scenario.fill), prepare=False)
 
 
-def _switch(connection: psycopg.Connection, how: str) -> None:
-    for (statement,) in connection.execute(query("load", "triggers"), {"switch": how}).fetchall():
-        connection.execute(statement)
+def _drop(connection: psycopg.Connection, dbname: str) -> None:
+    """Drop it, unless the server ended this session: the target may be somebody else's by then, who drops it."""
+    try:
+        drop(connection, dbname)
+    except psycopg.OperationalError:
+        if not connection.closed:
+            raise

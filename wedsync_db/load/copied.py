@@ -7,10 +7,9 @@ next one sweeps it away.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 from psycopg import sql
 
 from wedsync_db.backup.restore import restore_alone
@@ -18,7 +17,7 @@ from wedsync_db.backup.verify import verify_content
 from wedsync_db.errors import UsageError
 from wedsync_db.load.beside import fill
 from wedsync_db.load.scenario import Scenario
-from wedsync_db.migrate.execute import run_script
+from wedsync_db.migrate.execute import run_scripts
 from wedsync_db.migrate.ledger import entries
 from wedsync_db.model import Backup, Migration
 from wedsync_db.postgres.cluster import scratch, sweep_scratch
@@ -61,14 +60,14 @@ def copies_of(
         verify_content(backup, address, say=say)
         missing = _missing(backup, address, migrations, older)
         with session(address, "load-test", statement_timeout_ms=0) as connection:
-            _apply(connection, [one for one in missing if older is None or one in older])
+            run_scripts(connection, [one for one in missing if older is None or one in older])
             fill(connection, scenario)
         if older is None:
             yield address, None
             return
         other = _doubled(cluster.address(), address)
         with session(address, "load-test", statement_timeout_ms=0) as connection:
-            _apply(connection, [one for one in missing if one not in older])
+            run_scripts(connection, [one for one in missing if one not in older])
             connection.execute("vacuum (analyze)")
         yield address, other
 
@@ -90,12 +89,6 @@ def _missing(
             hint="Name a later migration, or a backup made before it.",
         )
     return [one for one in migrations if one.id not in there]
-
-
-def _apply(connection: psycopg.Connection, migrations: Sequence[Migration]) -> None:
-    for migration in migrations:
-        with connection.transaction() if migration.transactional else nullcontext():
-            run_script(connection, migration.id, migration.deploy)
 
 
 def _doubled(server: Address, address: Address) -> Address:

@@ -167,8 +167,12 @@ def _check_ways(found: Criterion, whole: str) -> None:
     timed = "p" in AGGREGATES[found.metric] and not found.script
     if (found.window or found.grace) and not timed:
         raise UsageError(f"{whole}: only times of all scripts have a window", hint=_ABORTING)
-    if found.abort and not (found.metric == "response_ms" and found.percent == LIVE_PERCENT and found.op in "<="):
-        raise UsageError(f"{whole}: a run tells about p(95) of the response while it goes on", hint=_ABORTING)
+    if found.abort and not (
+        found.metric == "response_ms" and found.percent == LIVE_PERCENT and found.op in ("<", "<=") and not found.phase
+    ):
+        raise UsageError(
+            f"{whole}: a run tells about p(95) of the response while it goes on, whatever its phase", hint=_ABORTING
+        )
 
 
 def _number(text: str, whole: str) -> float:

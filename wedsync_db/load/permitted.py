@@ -30,16 +30,20 @@ def require_permitted(
         Refused: something of this is not so.
         UsageError: the scenario cannot be split up among so many shards, or calibrated with pgbench.
     """
-    runs = 2 * PAIRS if options.before else scenario.repeats
     require_marked(environment)
     require_confirmed(environment, options.confirm)
-    require_no_freeze(environment, now, scenario.seconds * runs, say)
+    require_no_freeze(environment, now, scenario.seconds * runs_of(scenario, options), say)
     if options.calibrate:
         fitted(scenario, "pgbench")
     require_shards(scenario, options)
     if options.shards == 1:  # else others send, and each of them looks at its own machine
         require_machine(scenario)
         require_rate(scenario, cost_of_sending(scenario))
+
+
+def runs_of(scenario: Scenario, options: Options) -> int:
+    """How many runs there are at least."""
+    return 2 * PAIRS if options.before else options.repeats or scenario.repeats
 
 
 def require_marked(environment: Environment) -> None:
@@ -55,7 +59,7 @@ def require_marked(environment: Environment) -> None:
         )
 
 
-def require_room(target: Address, scenario: Scenario, say: Callable[[str], None]) -> None:
+def require_room(target: Address, scenario: Scenario, options: Options, say: Callable[[str], None]) -> None:
     """Make sure that the server has room for the pool and for the rows.
 
     Raises:
@@ -63,8 +67,9 @@ def require_room(target: Address, scenario: Scenario, say: Callable[[str], None]
     """
     pool = scenario.pool
     with session(target, "load-test") as connection:
-        _, room = connection.execute(query("load", "server"), {}).fetchall()[0]
-        require_disk(connection, scenario.safety.needed_mb(scenario.tenants), say)
+        (room,) = connection.execute(query("load", "connections"), {}).fetchall()[0]
+        databases = 2 if options.before else 1
+        require_disk(connection, databases * scenario.safety.needed_mb(scenario.tenants), say)
     if pool > room * _MOST_OF_CONNECTIONS:
         raise Refused(
             f"a pool of {pool} takes more than {_MOST_OF_CONNECTIONS:.0%} of the {room} connections there are",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 
 from wedsync_db.load.compare import MOST_PAIRS, PAIRS, against_earlier, against_pairs
 from wedsync_db.load.measure import doubts, value_of
@@ -99,10 +100,10 @@ def with_earlier(
     scenario: Scenario, migrations: Sequence[Migration], baseline: Callable[[], Earlier | None]
 ) -> Compare:
     """What compares runs with those of earlier tests, where there are any, or the scenario asks for it."""
-    names = {one.id for one in migrations}
+    names, known_of = {one.id for one in migrations}, cache(baseline)  # asked once, however many runs there are
 
     def compare(runs: Sequence[Summary]) -> Comparison | None:
-        earlier = baseline()
+        earlier = known_of()
         if not scenario.comparisons and not (earlier and earlier.runs):
             return None
         known = earlier or Earlier()

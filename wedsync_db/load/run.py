@@ -98,17 +98,17 @@ def load_test(  # noqa: PLR0913 what a test is made of
     require_sound(plan)
     with installation.target(environment.name, create=True) as target:
         if backup is None:
-            require_room(target, scenario, say)
+            require_room(target, scenario, options, say)
         older = before(target, plan.pending, options.before)
         wait = environment.guard.wait_for_holder_seconds
         how = options.engine if options.shards == 1 else f"{options.engine} x{options.shards}"
         with (
             target_lock(target, "load-test", wait_seconds=wait, say=say) as lock,
             watching(target, lock.pid) as watch,
-            session(target, "load-test-standbys") as standbys,
             places(
                 installation, environment, target, plan.pending, older, scenario, backup=backup, engine=how, say=say
             ) as place,
+            session(place.beside, "load-test-standbys") as standbys,
         ):
             say(f"{scenario.title}: {scenario.seconds:.0f} s a run, {scenario.repeats} runs, on {place.server}")
             say(expected(scenario))

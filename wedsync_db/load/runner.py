@@ -14,7 +14,7 @@ from wedsync_db.load.engines import RUNS
 from wedsync_db.load.options import Options
 from wedsync_db.load.rounds import Run
 from wedsync_db.load.safety import standby_lag
-from wedsync_db.load.sampler import observing
+from wedsync_db.load.sampler import Sampler, sampling
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.shards import Shards, run_in_shards
 from wedsync_db.load.stopping import KillSwitch
@@ -56,23 +56,30 @@ class Runner:
         """
         self.watch.require_nobody()
         switch = KillSwitch(self.scenario.criteria, self.scenario.safety)
-        sent = partial(self._send, where, seed=self.options.seed + _SEEDS_APART * number)
-        once = observing(sent, self.scenario, where, through=self.beside, sent_elsewhere=bool(self.shards))
-        summary = once(tell=partial(self._goes_on, switch))
+        seed = self.options.seed + _SEEDS_APART * number
+        with sampling(where, through=self.beside, prelude=self.scenario.prelude) as sampler:
+            found = self._send(where, sampler, seed=seed, tell=partial(self._goes_on, switch))
+            summary = replace(found, observed=sampler.observed(found.began))
         self.watch.require_nobody()
         doubts = doubts_of(self.calibration) if self.calibration else ()
         return Run(replace(summary, problems=(*summary.problems, *doubts)), switch.why)
 
-    def _send(self, where: Address, **given: Any) -> Summary:
-        """By this machine, or by several."""
+    def _send(self, where: Address, sampler: Sampler, **given: Any) -> Summary:
+        """By this machine, or by several; only a pooler of this machine can be asked."""
         if self.shards:
             idle = self.watch.require_nobody
             return run_in_shards(self.scenario, where, self.shards, idle=idle, say=self.say, **given)
+        if self.scenario.connections == "pgbouncer":
+            given["pooled"] = sampler.ask
         return summary_of(RUNS[self.options.engine](self.scenario, where, **given))
 
     def _goes_on(self, switch: KillSwitch, progress: Progress) -> bool:
         """Whether the run does: no deployment wants the target, and it does more than harm."""
         self.tell(progress)
-        self.watch.look()
-        pulled = switch.is_pulled(progress, standby_lag(self.standbys))
+        try:
+            self.watch.look()
+            pulled = switch.is_pulled(progress, standby_lag(self.standbys))
+        except psycopg.Error:
+            self.watch.is_lost = True  # nobody could hear a deployment, or see what happens to the standbys
+            return False
         return not (pulled or self.watch.wanted_by or self.watch.is_lost)

@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import psycopg
 
 from wedsync_db.errors import Unreachable
 from wedsync_db.load.observed import COUNTERS, STEP_SECONDS, Counted, Observed, Pooled, Statement
-from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.scripts import as_sent
 from wedsync_db.load.seen import (
     MOST_STATEMENTS,
@@ -34,7 +33,6 @@ from wedsync_db.load.seen import (
     still_answering,
     wait_of,
 )
-from wedsync_db.load.summary import Summary
 from wedsync_db.monitor.console import asking
 from wedsync_db.monitor.statements import growth, read_statements, texts
 from wedsync_db.postgres.queries import query
@@ -165,30 +163,6 @@ class Sampler:
                 rows = ask("pools")
                 if rows is not None:
                     self._pooled.append(pooled_of(rows, pooler.dbname, time.monotonic()))
-
-
-def observing(
-    once: Callable[..., Summary],
-    scenario: Scenario,
-    address: Address,
-    *,
-    through: Address,
-    sent_elsewhere: bool = False,
-) -> Callable[..., Summary]:
-    """What makes one run of this, and looks at the server meanwhile; for the arguments see `sampling`.
-
-    It takes whatever the run takes by name. Where a pooler is in between, the run gets `pooled` besides: whom to tell.
-    Those who send from elsewhere have poolers of their own there, which cannot be asked.
-    """
-
-    def run(**ways: Any) -> Summary:
-        with sampling(address, through=through, prelude=scenario.prelude) as sampler:
-            if scenario.connections == "pgbouncer" and not sent_elsewhere:
-                ways["pooled"] = sampler.ask
-            found = once(**ways)
-            return replace(found, observed=sampler.observed(found.began))
-
-    return run
 
 
 @contextmanager

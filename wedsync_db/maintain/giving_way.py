@@ -42,7 +42,10 @@ class Watch:
             TargetHeld: a deployment wants the target; the message names it.
             Displaced: the target is not ours any more.
         """
-        self.look()
+        try:
+            self.look()
+        except psycopg.Error:
+            self.is_lost = True  # a deployment could not make itself heard: nothing goes on without that
         if self.is_lost:
             raise Displaced("the lock on the target was lost", hint="Its session was ended; look at `status`.")
         if self.wanted_by:

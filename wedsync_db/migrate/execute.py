@@ -6,6 +6,8 @@ transaction of their own around a statement that may not run in one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Protocol
 
 import psycopg
@@ -14,7 +16,7 @@ from psycopg.pq.abc import PGresult
 
 from wedsync_db.errors import MigrationFailed, VerifyFailed
 from wedsync_db.migrate.explain import explain, place
-from wedsync_db.model import Script, Statement
+from wedsync_db.model import Migration, Script, Statement
 
 _BOOL = 16  # its oid in pg_type
 
@@ -49,6 +51,17 @@ def run_script(connection: psycopg.Connection, migration_id: str, script: Script
     """
     for index in range(len(script.statements)):
         run_statement(connection, migration_id, script, index, watch)
+
+
+def run_scripts(connection: psycopg.Connection, migrations: Iterable[Migration]) -> None:
+    """Deploy migrations on a database that nobody else uses: nothing of it is journalled, and no lock is contended.
+
+    Raises:
+        MigrationFailed: a statement failed.
+    """
+    for migration in migrations:
+        with connection.transaction() if migration.transactional else nullcontext():
+            run_script(connection, migration.id, migration.deploy)
 
 
 def run_statement(

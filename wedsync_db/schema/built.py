@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 
-from wedsync_db.migrate.execute import run_script
+from wedsync_db.migrate.execute import run_scripts
 from wedsync_db.migrate.plan import plan_of, require_sound
 from wedsync_db.postgres.cluster import scratch, sweep_scratch
 from wedsync_db.postgres.session import session
@@ -27,7 +27,5 @@ def built(folder: Path, major: int, scratch_parent: Path) -> Iterator[psycopg.Co
     require_sound(plan)
     sweep_scratch(scratch_parent)
     with scratch(major, scratch_parent) as cluster, session(cluster.address(), "schema") as connection:
-        for migration in plan.pending:
-            with connection.transaction() if migration.transactional else nullcontext():
-                run_script(connection, migration.id, migration.deploy)
+        run_scripts(connection, plan.pending)
         yield connection

@@ -7,7 +7,7 @@ the clock. Taken back with the transaction when it fails; foreign keys and all o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import psycopg
 from psycopg import sql
@@ -15,10 +15,14 @@ from psycopg import sql
 from wedsync_db.postgres.queries import query
 
 
-@contextmanager
-def without_triggers(connection: psycopg.Connection, tables: Sequence[str]) -> Iterator[None]:
+def without_triggers(connection: psycopg.Connection, tables: Sequence[str]) -> AbstractContextManager[None]:
     """Switch off what acts on these tables, and exactly that on again as it was; inside a transaction."""
-    acting = connection.execute(query("seed", "acting_triggers"), [list(tables)]).fetchall()
+    return standing_aside(connection, connection.execute(query("seed", "acting_triggers"), [list(tables)]).fetchall())
+
+
+@contextmanager
+def standing_aside(connection: psycopg.Connection, acting: Sequence[tuple[str, str, str, bool]]) -> Iterator[None]:
+    """Switch these triggers off for the block: schema, table, name, and whether it acts on replicated rows, too."""
     for schema, table, trigger, _ in acting:
         _alter(connection, sql.SQL("disable"), schema, table, trigger)
     yield
