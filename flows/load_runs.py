@@ -42,19 +42,24 @@ def load_test(arguments: argparse.Namespace, installation: Installation) -> Answ
     if arguments.shards > 1:
         require_api()
 
-    how = (arguments.pool, arguments.repeats, arguments.seed, arguments.before)
-    given = (
-        environment.name,
-        str(path),
-        *how,
-        arguments.engine,
-        arguments.calibrate,
-        arguments.confirm,
-        arguments.shards,
-        arguments.copy,
-    )
     # a file of somebody's own is none of the names that the form offers
-    return run(lambda: flow.with_options(validate_parameters=False)(*given, return_state=True))
+    started = flow.with_options(validate_parameters=False)
+    return run(
+        lambda: started(
+            environment.name,
+            str(path),
+            pool=arguments.pool,
+            repeats=arguments.repeats,
+            seed=arguments.seed,
+            before=arguments.before,
+            engine=arguments.engine,
+            calibrate=arguments.calibrate,
+            confirm=arguments.confirm,
+            shards=arguments.shards,
+            backup=arguments.copy,
+            return_state=True,
+        )
+    )
 
 
 def _within(name: str, value: int | None, most: int) -> None:

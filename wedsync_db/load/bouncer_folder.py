@@ -75,10 +75,10 @@ def _end(folder: Path) -> None:
 
 def _processes() -> list[tuple[int, list[str]]]:
     """Our own and the servers' account's processes and their arguments. Empty where there is no /proc."""
-    found = []
+    found, ours = [], _our_uids()
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if entry.stat().st_uid in _our_uids() and (words := _words(int(entry.name))):
+            if entry.stat().st_uid in ours and (words := _words(int(entry.name))):
                 found.append((int(entry.name), words))
     return found
 

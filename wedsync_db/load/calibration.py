@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,7 +10,7 @@ import numpy as np
 from wedsync_db.load import engine, pgbench
 from wedsync_db.load.engine import Measured
 from wedsync_db.load.scenario import Scenario
-from wedsync_db.load.schedule import Phase
+from wedsync_db.load.schedule import Phase, mean_rate
 from wedsync_db.load.worker import ANSWERED
 from wedsync_db.postgres.session import Address
 
@@ -51,9 +50,7 @@ def doubts_of(found: Calibration) -> tuple[str, ...]:
 
 def short_run(scenario: Scenario, seconds: float) -> Scenario:
     """The scenario at the mean rate of its measured phases, for so long. Pure."""
-    measured = [phase for phase in scenario.phases if phase.measured]
-    rate = math.fsum(phase.arrivals for phase in measured) / math.fsum(phase.seconds for phase in measured)
-    rate = min(rate, _HIGHEST_RATE)
+    rate = min(mean_rate(scenario.phases), _HIGHEST_RATE)
     return replace(scenario, phases=(Phase("calibration", seconds, rate, rate),), criteria=())
 
 

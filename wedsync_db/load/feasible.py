@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import socket
 import time
 from collections.abc import Mapping, Sequence
 
 from wedsync_db.errors import Refused
+from wedsync_db.load.measure import MOST_CPU
 from wedsync_db.load.processes import processes_of
 from wedsync_db.load.scenario import Scenario
+from wedsync_db.load.schedule import highest_rate, mean_rate
 from wedsync_db.load.scripts import TENANT, TENANTS, USER, Composer
 
-_MOST_CPU = 0.70  # of a core; above it a run is INVALID
 _COMFORTABLE = 0.80  # how busy a pool may be before waiting for it grows steeply
 _TRIES, _TRY_SECONDS = 10, 0.01
 # An arrival costs so many times what it takes to make its message and pass it through a socket: libpq, the thread that
@@ -22,20 +22,13 @@ _TIMES_THE_MESSAGE = 16.0
 
 def expected(scenario: Scenario) -> str:
     """What comes at the server: users, think time, arrivals, and for how long each may keep a connection. Pure."""
-    measured = [phase for phase in scenario.phases if phase.measured]
-    mean = math.fsum(phase.arrivals for phase in measured) / math.fsum(phase.seconds for phase in measured)
-    peak = highest_rate(scenario)
+    mean, peak = mean_rate(scenario.phases), highest_rate(scenario.phases)
     hold, users = 1000 * _COMFORTABLE * scenario.pool / peak, peak * scenario.think_seconds
     return (
         f"{mean:,.0f} arrivals a second, {peak:,.0f} at the most: {users:,.0f} users, each every"
         f" {scenario.think_seconds:g} s\n"
         f"{scenario.pool} connections are {_COMFORTABLE:.0%} busy when each arrival has one for {hold:.3g} ms"
     )
-
-
-def highest_rate(scenario: Scenario) -> float:
-    """The most arrivals a second of any phase. Pure."""
-    return max(max(phase.rate, phase.rate_at_end) for phase in scenario.phases)
 
 
 def cost_of_sending(scenario: Scenario) -> float:
@@ -65,17 +58,18 @@ def _try(messages: Sequence[tuple[Composer, Mapping[str, int]]], near: socket.so
     return (time.process_time() - cpu) / done
 
 
-def require_rate(scenario: Scenario, cost: float) -> None:
-    """Make sure that this machine can send as much as the scenario wants at its busiest.
+def require_rate(scenario: Scenario, cost: float, shards: int = 1) -> None:
+    """Make sure that this machine can send its part of what the scenario wants at its busiest.
 
     Args:
         scenario: What is wanted.
         cost: Seconds of CPU for each arrival.
+        shards: Among how many machines it is shared.
 
     Raises:
         Refused: it cannot: the run would be INVALID.
     """
-    possible, wanted = _MOST_CPU * processes_of(scenario) / cost, highest_rate(scenario)
+    possible, wanted = MOST_CPU * processes_of(scenario) / cost, highest_rate(scenario.phases) / shards
     if wanted > possible:
         raise Refused(
             f"{scenario.name} wants {wanted:,.0f} arrivals a second, and this machine can send about {possible:,.0f}",

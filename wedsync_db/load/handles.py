@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wedsync_db.errors import Refused
 from wedsync_db.load.scenario import Scenario
+from wedsync_db.load.schedule import highest_rate
 from wedsync_db.postgres.session import Address
 
 SPARE = 200  # files, libraries, pipes, and connections that are closing
@@ -62,7 +63,7 @@ def require_ports(scenario: Scenario, address: Address, read: Callable[[str], st
         reused = read("tcp_tw_reuse").strip()
     except (OSError, ValueError):
         return  # not Linux
-    rate = max(max(phase.rate, phase.rate_at_end) for phase in scenario.phases)
+    rate = highest_rate(scenario.phases)
     need = min(rate * _PORT_SECONDS, math.fsum(phase.arrivals for phase in scenario.phases))
     kept = reused != _ALWAYS_REUSED and not (reused == _REUSED_HERE and address.host in _HERE)
     if kept and need > last - first:

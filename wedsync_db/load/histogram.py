@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 Bins = NDArray[np.int64]
 _BITS = 7
-_WHOLE = 1 << (_BITS + 1)  # below this many microseconds every value has a bin of its own
 _STORED = np.dtype([("bin", "<u2"), ("count", "<u4")])
 
 

@@ -18,7 +18,7 @@ import psycopg
 from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import CHECKOUT
 from wedsync_db.load.leftover import sweep
-from wedsync_db.load.worker import receive, send
+from wedsync_db.load.pipe import receive, send
 from wedsync_db.postgres.locks import target_lock
 from wedsync_db.postgres.session import Address
 

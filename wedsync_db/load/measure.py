@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from wedsync_db.load.criteria import LIVE_PERCENT, STEADY_SECONDS, Criterion
 from wedsync_db.load.histogram import Histogram
 from wedsync_db.load.scenario import Scenario
+from wedsync_db.load.schedule import placed
 from wedsync_db.load.summary import Cell, Summary
 
 LATE_SHARE = 0.10  # of the tightest limit: how late the generator may itself be
@@ -51,13 +52,10 @@ def judged_phases(scenario: Scenario, phase: str | None) -> tuple[str, ...]:
 
 def spans(scenario: Scenario, phase: str | None, run: Summary) -> tuple[tuple[float, float], ...]:
     """From when to when those phases were, in seconds from the first arrival; as far as the run came."""
-    found, begin, ended = [], 0.0, run.generator.seconds
-    for one in scenario.phases:
-        end = begin + one.seconds
-        if one.name in judged_phases(scenario, phase) and begin < ended:
-            found.append((begin, min(end, ended)))
-        begin = end
-    return tuple(found)
+    chosen, ended = judged_phases(scenario, phase), run.generator.seconds
+    return tuple(
+        (begin, min(end, ended)) for one, begin, end in placed(scenario.phases) if one.name in chosen and begin < ended
+    )
 
 
 def recovery(criterion: Criterion, scenario: Scenario, run: Summary) -> float | None:
@@ -135,11 +133,10 @@ def _aggregate(criterion: Criterion, found: Histogram) -> float | None:
 
 def _windows(criterion: Criterion, scenario: Scenario, seconds: Sequence[Histogram]) -> list[Histogram]:
     """The times in each window of so many seconds, within the phases that are judged, after the grace."""
-    found, begin = [], 0.0
-    for phase in scenario.phases:
-        if phase.name in judged_phases(scenario, criterion.phase):
-            first, last = math.ceil(max(begin, criterion.grace)), math.floor(begin + phase.seconds)
+    found, chosen = [], judged_phases(scenario, criterion.phase)
+    for phase, begin, end in placed(scenario.phases):
+        if phase.name in chosen:
+            first, last = math.ceil(max(begin, criterion.grace)), math.floor(end)
             length = min(criterion.window, last - first)
             found += [Histogram.sum(seconds[n : n + length]) for n in range(first, last - length + 1)]
-        begin += phase.seconds
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from wedsync_db.errors import Inconclusive, Refused
 from wedsync_db.installation import Installation
@@ -12,7 +11,6 @@ from wedsync_db.load.board import Order, Place, place
 from wedsync_db.load.engine import run
 from wedsync_db.load.feasible import cost_of_sending, require_rate
 from wedsync_db.load.permitted import require_marked
-from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.shard_plan import Probe, by_our_clock, part_of, schedule_digest
 from wedsync_db.load.summary import Cell, Summary, summary_of
 
@@ -58,18 +56,12 @@ def _take_part(there: Place, order: Order, number: int, say: Callable[[str], Non
         )
     part = (number - 1, order.shards)
     scenario = part_of(order.scenario, *part)
-    require_rate(_slowed(scenario, order.shards), cost_of_sending(scenario))
+    require_rate(scenario, cost_of_sending(scenario), order.shards)
     say(f"shard {number} of {order.shards}: {scenario.title}, {scenario.pool} connections")
     measured = run(
         scenario, there.address, seed=order.seed, part=part, start=lambda: _start(there, say), tell=there.report
     )
     return summary_of(measured)
-
-
-def _slowed(scenario: Scenario, shards: int) -> Scenario:
-    """What one of so many has to send."""
-    phases = [replace(one, rate=one.rate / shards, rate_at_end=one.rate_at_end / shards) for one in scenario.phases]
-    return replace(scenario, phases=tuple(phases))
 
 
 def _start(there: Place, say: Callable[[str], None]) -> float:

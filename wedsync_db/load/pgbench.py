@@ -36,6 +36,7 @@ from wedsync_db.settings import SUPPORTED_MAJORS
 _THREADS = 2
 _POLL_SECONDS = 0.1
 _SPARE_SECONDS, _CONNECT_SECONDS = 1.5, 0.03  # a step, and each of its connections, may take so much longer
+_MOST_STEPS = 1000  # of a run
 _NEVER_BEGAN, _ABORTED = 1, 2  # pgbench's exit codes
 _PROGRESS = re.compile(rb"progress: ([\d.]+) s, ([\d.]+) tps.*?, (\d+) failed")
 
@@ -79,10 +80,15 @@ def run(
             (folder / f"{script.name}.sql").write_text(script_text(script, scenario), encoding="utf-8")
         for number, step in enumerate(steps):
             if step.rate and not told.is_over:
-                command = _command(program, folder, scenario, step, threads, seed + number)
+                command = _command(program, folder, scenario, step, threads, _step_seed(seed, number))
                 problems += _run(command, address, scenario, partial(told.hear, step))
-            parts.append(read_log(_taken(folder), step, threads, weights, seed + number))
+            parts.append(read_log(_taken(folder), step, threads, weights, _step_seed(seed, number)))
     return _together(scenario, steps, parts, problems, _cpu_seconds() - spent, began, time.monotonic() - begun, threads)
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """Of a step: no run's steps share one with those of the next run, whose seed is not far away."""
+    return _MOST_STEPS * seed + step
 
 
 def _cpu_seconds() -> float:
@@ -118,17 +124,19 @@ def _run(
         heard = 0
         while client.process.poll() is None:
             time.sleep(_POLL_SECONDS)
-            lines = _PROGRESS.findall(_said(client))
-            if len(lines) > heard and not hear(lines[heard:]):
+            said = _said(client, heard)
+            said = said[: said.rfind(b"\n") + 1]  # the rest of a line comes with the next look
+            heard += len(said)
+            lines = _PROGRESS.findall(said)
+            if lines and not hear(lines):
                 return []  # whoever ended it says why; what it did not begin counts as dropped
-            heard = len(lines)
         return _problem(client.process.returncode, complaint(_said(client).decode(errors="replace")))
 
 
-def _said(client: Client) -> bytes:
-    """All that it said. Not by reading on: the place in the file is one that pgbench shares, and writes at."""
+def _said(client: Client, since: int = 0) -> bytes:
+    """What it said from that byte on. Not by reading on: the place in the file is one that pgbench writes at, too."""
     descriptor = client.errors.fileno()
-    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    return os.pread(descriptor, os.fstat(descriptor).st_size - since, since)
 
 
 def _problem(code: int, said: str) -> list[str]:

@@ -69,7 +69,7 @@ def read_log(logs: Sequence[bytes], step: Step, threads: int, weights: Sequence[
     start = min(firsts) - mean_gap / threads if firsts else 0.0
     parts = []
     for table, due in ends:
-        known = _known(table, due / 1e6 - start)
+        known = _known(table, due, start)
         parts += [known, _never_begun(known, step, mean_gap, weights, rng)]
     found = Arrivals.of(parts)
     return found.chosen(found.due <= step.seconds)  # pgbench goes on for longer
@@ -84,19 +84,24 @@ def _table(log: bytes) -> Ints:
     return np.loadtxt(io.BytesIO(complete), dtype=np.int64, ndmin=2)
 
 
+def _end(table: Ints) -> Ints:
+    """When each ended, in microseconds of Unix time."""
+    return np.asarray(table[:, _SECOND] * 1_000_000 + table[:, _MICROSECOND])
+
+
 def _due(table: Ints) -> Ints:
     """When each was due, in microseconds of Unix time; how long a failed one took is not written down."""
-    end = table[:, _SECOND] * 1_000_000 + table[:, _MICROSECOND]
-    return np.asarray(end - np.where(table[:, _TIME] < 0, table[:, _LAG], table[:, _TIME]))
+    return np.asarray(_end(table) - np.where(table[:, _TIME] < 0, table[:, _LAG], table[:, _TIME]))
 
 
-def _known(table: Ints, due: NDArray[np.float64]) -> Arrivals:
+def _known(table: Ints, due: Ints, start: float) -> Arrivals:
     failed = table[:, _TIME] < 0
     waited = np.maximum(table[:, _LAG], 0)
     service = np.where(failed, 0, np.maximum(table[:, _TIME] - waited, 0))
     code = np.where(failed, -table[:, _TIME], ANSWERED).astype(np.int16)
-    late = _late(table[:, _CLIENT], _due(table), table[:, _SECOND] * 1_000_000 + table[:, _MICROSECOND])
-    return Arrivals(np.maximum(due, 0.0), table[:, _SCRIPT].astype(np.int16), waited, service, code, late)
+    late = _late(table[:, _CLIENT], due, _end(table))
+    since = np.maximum(due / 1e6 - start, 0.0)
+    return Arrivals(since, table[:, _SCRIPT].astype(np.int16), waited, service, code, late)
 
 
 def _late(client: Ints, due: Ints, end: Ints) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wedsync_db.load.scenario import Scenario
-from wedsync_db.load.schedule import Phase
+from wedsync_db.load.schedule import Phase, placed
 from wedsync_db.load.scripts import FEW, TENANT, TENANTS, USER, Draw, Script, statements_of
 
 _MOST_STEPS, _STEP_SECONDS = 5, 2.0  # of a ramp
@@ -25,14 +25,13 @@ class Step:
 
 def steps_of(phases: Sequence[Phase]) -> tuple[Step, ...]:
     """The parts of a run, each at one rate: a ramp becomes at most five, each at its own mean."""
-    found, begin = [], 0.0
-    for phase in phases:
+    found = []
+    for phase, begin, _ in placed(phases):
         level = phase.rate == phase.rate_at_end
         many = 1 if level else max(1, min(_MOST_STEPS, int(phase.seconds / _STEP_SECONDS)))
         for number in range(many):
             rate = phase.rate + (phase.rate_at_end - phase.rate) * (number + 0.5) / many
             found.append(Step(begin + phase.seconds * number / many, phase.seconds / many, rate))
-        begin += phase.seconds
     return tuple(found)
 
 

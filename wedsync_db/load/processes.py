@@ -14,8 +14,9 @@ from typing import IO, Any, cast
 
 from wedsync_db.errors import Inconclusive, Unreachable
 from wedsync_db.installation import CHECKOUT
+from wedsync_db.load.pipe import receive, send
 from wedsync_db.load.scenario import Scenario
-from wedsync_db.load.worker import PROCESSES, READY, STOP, Progress, Taken, receive, send
+from wedsync_db.load.worker import PROCESSES, READY, STOP, Progress, Taken
 
 _STARTUP_SECONDS = 60.0
 

@@ -14,7 +14,7 @@ from wedsync_db import setting_values as values
 from wedsync_db.errors import Refused, UsageError
 from wedsync_db.guard.freeze import first_freeze
 from wedsync_db.guard.window import at
-from wedsync_db.load.schedule import Phase
+from wedsync_db.load.schedule import Phase, highest_rate
 from wedsync_db.postgres.disk import data_room
 from wedsync_db.postgres.queries import query
 from wedsync_db.settings import Environment
@@ -77,7 +77,7 @@ def require_within(safety: Safety, pool: int, phases: Sequence[Phase], where: st
     Raises:
         UsageError: it does not; the hint says which limit to change.
     """
-    rate = max(max(phase.rate, phase.rate_at_end) for phase in phases)
+    rate = highest_rate(phases)
     seconds = math.fsum(phase.seconds for phase in phases)
     for name, what, found, limit in (
         ("most_connections", "connections", pool, safety.most_connections),

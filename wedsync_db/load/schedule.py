@@ -8,7 +8,7 @@ answer before the next one is due: a server that stalls does not slow the arriva
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,34 @@ def arrivals(phases: Sequence[Phase], seed: int) -> Floats:
     times, expected = _cumulative(phases)
     units = _unit_arrivals(float(expected[-1]), np.random.default_rng(seed))
     return np.interp(units, expected, times)
+
+
+def placed(phases: Sequence[Phase]) -> Iterator[tuple[Phase, float, float]]:
+    """Each phase, and from when to when it is, in seconds from the start."""
+    begin = 0.0
+    for phase in phases:
+        yield phase, begin, begin + phase.seconds
+        begin += phase.seconds
+
+
+def highest_rate(phases: Sequence[Phase]) -> float:
+    """The most arrivals a second of any phase."""
+    return max(max(phase.rate, phase.rate_at_end) for phase in phases)
+
+
+def mean_rate(phases: Sequence[Phase]) -> float:
+    """Arrivals a second of the measured phases, on average."""
+    measured = [phase for phase in phases if phase.measured]
+    return math.fsum(phase.arrivals for phase in measured) / math.fsum(phase.seconds for phase in measured)
+
+
+def due_until(phases: Sequence[Phase], at: Sequence[float]) -> Floats:
+    """How many arrivals have been due at these seconds, on average."""
+    found = np.zeros(len(at))
+    for phase, begin, _ in placed(phases):
+        inside = np.clip(np.asarray(at) - begin, 0.0, phase.seconds)
+        found += phase.rate * inside + (phase.rate_at_end - phase.rate) / phase.seconds * inside**2 / 2
+    return found
 
 
 def when(phases: Sequence[Phase], count: float) -> float:

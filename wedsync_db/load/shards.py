@@ -90,9 +90,7 @@ def _measured(there: Board, seconds: float, tell: Callable[[Progress], bool]) ->
             return there.results()
         if time.monotonic() > deadline:
             late = next(seat for seat in seats if seat.state != "done")
-            raise Inconclusive(
-                f"{_name(late, there)} does not come to an end", hint="Its own run in Prefect says more."
-            )
+            raise Inconclusive(f"{_name(late, there)} does not come to an end", hint=_ITS_RUN)
         if not tell(added_up([seat.progress for seat in seats])) and not stopped:
             there.stop()
             stopped = True

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wedsync_db.load.scenario import Scenario
+from wedsync_db.load.schedule import placed
 from wedsync_db.load.statistics import is_steady, warm_up
 from wedsync_db.load.summary import Summary
 
@@ -20,14 +21,12 @@ def drift(scenario: Scenario, run: Summary) -> tuple[str, ...]:
     From the median of each second what MSER-5 takes for warming up is cut, where it was slower; the medians of the
     halves of what remains are alike within 10 %.
     """
-    found, begin = [], 0.0
-    for phase in scenario.phases:
-        end = begin + phase.seconds
+    found: list[str] = []
+    for phase, begin, end in placed(scenario.phases):
         if phase.measured and phase.rate == phase.rate_at_end and phase.seconds >= _LEAST_SECONDS:
             seconds = run.seconds[int(np.ceil(begin)) : int(end)]
             medians = [one for cell in seconds if (one := cell.response.percentile(50)) is not None]
             found += _said(phase.name, medians)
-        begin = end
     return tuple(found)
 
 

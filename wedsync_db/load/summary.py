@@ -64,8 +64,8 @@ _HISTOGRAMS = tuple(one.name for one in fields(Cell) if one.type == "Histogram")
 class Generator:
     """How the generator itself was: its processes, the seconds of CPU they took in so many seconds of the run.
 
-    `late` is how late it sent what it was free to send, `woken` how late its processes were woken; in milliseconds, 99
-    of 100 were less late. None where nothing shows it.
+    `late` is how late it sent what it was free to send, `woken` how late its processes were woken; empty where nothing
+    shows it.
     """
 
     processes: int

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import pickle
-import struct
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +23,13 @@ from psycopg import pq
 
 from wedsync_db.load.connecting import connect, connections, reconnect
 from wedsync_db.load.handles import raise_handles
+from wedsync_db.load.pipe import receive, send
 from wedsync_db.load.scripts import TENANT, TENANTS, USER, Composer, Script, tenant_key
 
 PROCESSES = 2  # each has an interpreter lock of its own; on two cores more only take turns
 _HEARTBEAT_SECONDS = 0.005
 _TELL_SECONDS = 1.0
 STOP, READY = b"s", "ready"
-_HEADER = struct.Struct("<Q")
 ANSWERED, DROPPED = 0, -1
 _LOST, _NOT_CONNECTED = "08006", "08001"  # libpq tells no SQLSTATE of a connection that is lost or not to be had
 
@@ -247,22 +244,6 @@ class Generator:
         """The number of an SQLSTATE, from 1 on."""
         with self._lock:
             return self._errors.setdefault(state, len(self._errors) + 1)
-
-
-def send(stream: IO[bytes], value: object) -> None:
-    """Write one value."""
-    data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    stream.write(_HEADER.pack(len(data)))
-    stream.write(data)
-    stream.flush()
-
-
-def receive(stream: IO[bytes]) -> Any:
-    """Read one value; EOFError where the other side is gone."""
-    header = stream.read(_HEADER.size)
-    if len(header) < _HEADER.size:
-        raise EOFError
-    return pickle.loads(stream.read(_HEADER.unpack(header)[0]))  # noqa: S301 from the process that started us
 
 
 def main() -> None:

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from wedsync_db.load.measure import spans
+from wedsync_db.load.histogram import Histogram
 from wedsync_db.load.run import LoadTest
+from wedsync_db.load.schedule import mean_rate
 from wedsync_db.load.statistics import detectable, spread_of
 from wedsync_db.load.summary import Cell, Summary
 from wedsync_db.load.verdict import Compared, Judged
 from wedsync_db.report.load.series import measured_cell, representative
-from wedsync_db.report.load.setup import arrivals_a_second, repro
+from wedsync_db.report.load.server import plateau
+from wedsync_db.report.load.setup import repro
 
 _PERCENTILES = (50, 95, 99)
 
@@ -32,11 +34,11 @@ def load_data(test: LoadTest) -> Mapping[str, Any]:
         "seed": test.seed,
         "users": scenario.users,
         "think_seconds": scenario.think_seconds,
-        "arrivals_per_second": arrivals_a_second(scenario),
+        "arrivals_per_second": mean_rate(scenario.phases),
         "pool": scenario.pool,
         "connections": scenario.connections,
         "runs": len(test.runs),
-        "shown_run": representative(test) + 1 if test.runs else None,
+        "shown_run": representative(test) + 1,
         "again": repro(test),
         "migrations": [{"id": name, "sha256": sha256} for name, sha256 in test.migrations],
         "criteria": [_judged(one) for one in test.result.judged],
@@ -94,22 +96,22 @@ def _cell(cell: Cell) -> Mapping[str, Any]:
         "answered": cell.answered,
         "dropped": cell.dropped,
         "errors": dict(cell.errors),
-        "response_ms": {f"p{one}": cell.response.percentile(one) for one in _PERCENTILES},
-        "service_ms": {f"p{one}": cell.service.percentile(one) for one in _PERCENTILES},
-        "queue_ms": {f"p{one}": cell.queue.percentile(one) for one in _PERCENTILES},
-        **(
-            {"connect_ms": {f"p{one}": cell.connect.percentile(one) for one in _PERCENTILES}}
-            if cell.connect.count
-            else {}
-        ),
+        "response_ms": _times(cell.response),
+        "service_ms": _times(cell.service),
+        "queue_ms": _times(cell.queue),
+        **({"connect_ms": _times(cell.connect)} if cell.connect.count else {}),
     }
+
+
+def _times(found: Histogram) -> Mapping[str, float | None]:
+    return {f"p{one}": found.percentile(one) for one in _PERCENTILES}
 
 
 def _server(test: LoadTest, run: Summary) -> Mapping[str, Any] | None:
     """What the server did in the measured phases; None where nobody looked."""
-    if run.observed is None:
+    found = plateau(test, run)
+    if run.observed is None or found is None:
         return None
-    found = run.observed.over(spans(test.scenario, None, run))
     return {
         "cache_hit": found.cache_hit,
         "transactions": found.transactions,

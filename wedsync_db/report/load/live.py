@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+
+import numpy as np
 
 from wedsync_db.load.scenario import Scenario
-from wedsync_db.load.schedule import Phase, when
+from wedsync_db.load.schedule import phase_of, when
 from wedsync_db.load.worker import Progress
 from wedsync_db.report.load.words import milliseconds
 from wedsync_db.report.markdown import counted, duration
@@ -61,14 +61,8 @@ class Follower:
         self._before, self._at = progress, now
         phases, seconds = self._scenario.phases, self._scenario.seconds
         second = min(when(phases, progress.due), seconds)
-        phase = phase_at(phases, second)
+        phase = phases[int(phase_of(phases, np.asarray([second]))[0])].name
         return Standing(self._run, self._runs, second, seconds, phase, rate, progress.p95_ms, progress.errors)
-
-
-def phase_at(phases: Sequence[Phase], second: float) -> str:
-    """The name of the phase at this second of a run."""
-    ends = accumulate(one.seconds for one in phases)
-    return next((one.name for one, end in zip(phases, ends, strict=True) if second < end), phases[-1].name)
 
 
 def progress_line(at: Standing) -> str:

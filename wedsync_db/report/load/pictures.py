@@ -9,6 +9,7 @@ from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.histogram import Histogram
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.scenario import Scenario
+from wedsync_db.load.schedule import placed
 from wedsync_db.load.steady import drift
 from wedsync_db.load.summary import Cell, Summary
 from wedsync_db.load.verdict import Verdict
@@ -58,11 +59,7 @@ def of_run(test: LoadTest, run: Summary) -> tuple[Plot, ...]:
 
 def spans(scenario: Scenario) -> tuple[Span, ...]:
     """The phases over the seconds of a run."""
-    found, begin = [], 0.0
-    for phase in scenario.phases:
-        found.append(Span(phase.name, begin, begin + phase.seconds, phase.measured))
-        begin += phase.seconds
-    return tuple(found)
+    return tuple(Span(phase.name, begin, end, phase.measured) for phase, begin, end in placed(scenario.phases))
 
 
 def strip(test: LoadTest) -> Strip:

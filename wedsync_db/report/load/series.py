@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from wedsync_db.load.histogram import Histogram, middle_of
 from wedsync_db.load.measure import judged_phases
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.scenario import Scenario
+from wedsync_db.load.schedule import due_until
 from wedsync_db.load.summary import Cell, Summary
 
 _MOST_STEPS = 240
@@ -87,17 +87,9 @@ def steps_of(run: Summary, most: int = _MOST_STEPS) -> Steps:
 
 def planned(scenario: Scenario, steps: Steps) -> tuple[float, ...]:
     """How many requests a second the scenario asks for in each step."""
-    ends = np.cumsum([0.0, *(phase.seconds for phase in scenario.phases)])
-    expected = np.cumsum([0.0, *(phase.arrivals for phase in scenario.phases)])
-
-    def until(at: float) -> float:
-        place = min(int(np.searchsorted(ends, at, side="right")) - 1, len(scenario.phases) - 1)
-        phase, inside = scenario.phases[place], min(at - ends[place], scenario.phases[place].seconds)
-        slope = (phase.rate_at_end - phase.rate) / phase.seconds
-        return float(expected[place] + phase.rate * inside + slope * inside**2 / 2)
-
     edges = [*steps.at, min(steps.at[-1] + steps.seconds, scenario.seconds)]
-    return tuple((until(end) - until(begin)) / max(end - begin, 1e-9) for begin, end in pairwise(edges))
+    due, lengths = np.diff(due_until(scenario.phases, edges)), np.maximum(np.diff(edges), 1e-9)
+    return tuple(float(one) for one in due / lengths)
 
 
 def pool_use(steps: Steps, pool: int) -> tuple[float, ...]:

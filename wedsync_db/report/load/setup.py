@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.scenario import Scenario, shipped
+from wedsync_db.load.schedule import mean_rate
 from wedsync_db.report.markdown import counted, duration
 
 _UNSEEN = {"pgbench": "it looks at no row that comes back; "}
@@ -24,17 +25,11 @@ class Fact:
     more: str = ""
 
 
-def arrivals_a_second(scenario: Scenario) -> float:
-    """How many requests a second the measured phases ask for, on average."""
-    phases = [one for one in scenario.phases if one.measured]
-    return sum(one.arrivals for one in phases) / sum(one.seconds for one in phases)
-
-
 def setup_line(test: LoadTest) -> str:
     """In a line."""
     measured = sum(phase.seconds for phase in test.scenario.phases if phase.measured)
     return (
-        f"{len(test.runs)} × {measured:.0f} s, {arrivals_a_second(test.scenario):.0f} arrivals a second, "
+        f"{len(test.runs)} × {measured:.0f} s, {mean_rate(test.scenario.phases):.0f} arrivals a second, "
         f"pool {test.scenario.pool}, {test.server}, seed {test.seed}"
         + (", sent by pgbench, which looks at no rows" if test.engine == "pgbench" else "")
     )
