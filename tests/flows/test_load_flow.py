@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_its_page_and_its_conditions_are_shown(case, ends):
 def test_progress_is_a_line_in_ten_seconds_or_one_that_is_redrawn(monkeypatch, capsys):
     said, drawn, now = [], [], [0.0]
     monkeypatch.setattr("tasks.live.say", said.append)
-    monkeypatch.setattr("tasks.live.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("tasks.live.time", SimpleNamespace(monotonic=lambda: now[0]))  # the clock is Prefect's, too
     with live.Live("case", SCENARIO, 2) as shown:
         for second in range(1, 21):
             now[0] = float(second)
