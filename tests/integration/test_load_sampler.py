@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -52,7 +53,7 @@ def waiting_for_a_row(holder, waiter):
 
     thread = threading.Thread(target=wait)
     with holder.transaction():
-        holder.execute("update t set v = 1 where id = 3")
+        holder.execute("update t set v = 1 where t.id = 3")  # should it be met, it is not the other one's
         thread.start()
         yield
     thread.join()
@@ -62,6 +63,17 @@ def flush(connection):
     connection.execute("select pg_stat_force_next_flush()")
 
 
+def waits_of(sampler):
+    return {group.wait for sample in list(sampler._samples) for group in sample.groups}
+
+
+def looked_enough(sampler):
+    """Whether the looks that are missing, on a busy machine, and one more, are at most one of twenty."""
+    turns = sampler._samples[-1].number + 1
+    missing = turns - len(sampler._samples) - len(sampler._unanswered)
+    return 20 * (missing + 1) <= turns
+
+
 @every_major
 def test_a_wait_for_a_row_wal_and_blocks_are_seen(login):
     with session(login, "test") as one, session(login, "test") as two:
@@ -69,18 +81,19 @@ def test_a_wait_for_a_row_wal_and_blocks_are_seen(login):
             assert eventually(lambda: sampler._counted)
             before = one.execute("select pg_current_wal_insert_lsn()").fetchone()[0]
             with waiting_for_a_row(one, two):
-                time.sleep(0.8)
+                assert eventually(lambda: "Lock:transactionid" in waits_of(sampler))
             one.execute("update t set v = v + 1")
             written = one.execute("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), %s)::float8", [before])
             least = written.fetchone()[0]
             for connection in (one, two):
                 flush(connection)
+            assert eventually(lambda: looked_enough(sampler))
             seen = sampler.observed()
     waits = {name: wait for second in seen.seconds for name, wait in second.waits.items()}
     assert "Lock:transactionid" in waits
     assert "idle in transaction" in waits
     assert "not shown" not in waits
-    found = seen.between(-0.1, 30 if not seen.counted else seen.counted[-1].at)
+    found = seen.between(-0.1, seen.counted[-1].at)
     assert found.lock_waits_max == 1
     assert set(found.waits) <= {"CPU", "Client", "IO", "IPC", "Lock", "LWLock", "Timeout", "idle in transaction"}
     assert found.grown["wal_bytes"] >= least > 1_000_000
@@ -110,7 +123,7 @@ def test_a_session_that_is_ended_costs_the_rest_of_the_samples_and_nothing_else(
     assert sum(one.planned for one in seen.seconds) >= taken + 9
     assert seen.doubts()[0].startswith("the sampler lost ")
     assert "statements" not in str(seen.notes), "nobody looked at them again"
-    assert seen.between(0, seen.seconds[-1].at + 1).transactions is None or len(seen.counted) > 1
+    assert seen.between(0, seen.seconds[-1].at + 3).transactions is None, "nobody counted near its end"
 
 
 def test_a_server_that_does_not_answer_is_said_and_is_no_lost_sample(login, db):
@@ -150,12 +163,25 @@ def test_nothing_of_it_is_left_and_an_unknown_database_is_said_at_once(login, db
 
     def interrupted():
         with sampling(login, through=beside(login)):
-            assert db.execute(mine).fetchone() == (1,)
+            assert eventually(lambda: db.execute(mine).fetchone() == (1,))  # the one before may be on its way out
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert eventually(lambda: db.execute(mine).fetchone() == (0,))
+
+
+@contextmanager
+def hanging_up():
+    """Where to connect, and what waits until somebody does, and hangs up."""
+
+    def came():
+        listener.accept()[0].close()
+        listener.close()  # nor is a second time taken
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        yield *listener.getsockname(), came
 
 
 @needs_pgbouncer
@@ -172,8 +198,9 @@ def test_who_waits_in_a_pooler_is_seen_and_a_pooler_that_is_gone_is_unknown(addr
                 sampler.ask(replace(pooler.address, user=WATCHER))
                 assert eventually(lambda: any(one.clients_waiting == 2 for one in sampler._pooled))
                 seen = sampler.observed()
-        with sampling(pooler.address, through=address) as sampler:
-            sampler.ask(replace(pooler.address, port=1))
+        with hanging_up() as (host, port, came), sampling(pooler.address, through=address) as sampler:
+            sampler.ask(replace(pooler.address, host=host, port=port, user=WATCHER))
+            came()
             unseen = sampler.observed()
     assert seen.between(-1, 60).clients_waiting_max == 2
     assert (unseen.pooled, unseen.notes[-1]) == ((), "the pooler does not answer")
