@@ -20,7 +20,7 @@ from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import Phase, schedule
 from wedsync_db.load.scripts import Draw, Script, tenant_key
 from wedsync_db.load.summary import summary_of
-from wedsync_db.load.verdict import Verdict
+from wedsync_db.load.verdict import Verdict, judge_one
 
 READ = Script("read", 1, "select pg_catalog.sum(v) from t;", {})
 WRITE = Script("write", 1, "update t set v = v + :n where id = 1 + :user % 8;", {"n": Draw(1, 1)})
@@ -74,6 +74,7 @@ def test_a_server_that_stalls_is_waited_for_from_when_it_was_due(address, db, ta
     # arrivals in the stall wait between nothing and all of it; a pool of eight sends eight of them
     assert response > 1000
     assert service < response / 3
+    assert judge_one(P95, (response, response * 1.01)).verdict is Verdict.FAIL
     assert judged(scenario, [summary_of(found)] * 2).verdict is not Verdict.PASS
 
 
@@ -84,7 +85,9 @@ def test_timeouts_end_nothing_and_pass_nothing(address, db, table):
     assert found.errors == ("57014",)
     assert (found.code == 1).sum() > 20
     assert (found.code == 0).sum() > 50, "it goes on afterwards"
-    assert judged(scenario, [summary_of(found)] * 2).verdict is not Verdict.PASS
+    result = judged(scenario, [summary_of(found)] * 2)
+    assert [one.verdict for one in result.judged if one.criterion.metric == "errors"] == [Verdict.FAIL]
+    assert result.verdict is not Verdict.PASS
 
 
 def test_what_has_waited_too_long_is_dropped_and_said(address, db, table):

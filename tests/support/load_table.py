@@ -1,13 +1,13 @@
 """The table that load tests of tests read and write, and a server that stalls: somebody has it locked."""
 
 import threading
-import time
 from contextlib import contextmanager
 
 from tests.support.waiting import until
 from wedsync_db.postgres.session import session
 
 TABLE = "create table t (id int primary key, v bigint); insert into t select n, 0 from generate_series(1, 8) n"
+_ARRIVED = "select from pg_stat_activity where application_name = 'wedsync-db/load' and query ~ '\\mt\\M'"
 _SESSIONS = "select count(*) from pg_stat_activity where application_name = 'wedsync-db/load'"
 
 
@@ -18,16 +18,20 @@ def sessions(connection):
 
 @contextmanager
 def stalled(address, seconds):
-    """The table is locked for so long, from when the generator has its connections."""
+    """The table is locked for so long, from the first arrival on: a session may be there long before the others."""
+    is_over = threading.Event()
 
     def hold():
         with session(address, "test") as connection:
-            until(lambda: sessions(connection))
+            until(lambda: is_over.is_set() or connection.execute(_ARRIVED).fetchone() is not None)
             with connection.transaction():
                 connection.execute("lock table t")
-                time.sleep(seconds)
+                is_over.wait(seconds)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    yield
-    thread.join()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
