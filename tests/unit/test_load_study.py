@@ -1,6 +1,7 @@
 """What comparisons of real runs find: of the same build twice, and of a slower one (see bench/load_study.py)."""
 
 import json
+from functools import cache
 
 import pytest
 
@@ -18,16 +19,22 @@ def times():
     return found
 
 
+@pytest.fixture(scope="module")
+def found(times):
+    """What comparisons of these kinds find; each is drawn once, as it takes seconds."""
+    return cache(lambda asked, compare: shares(times, asked, compare, MANY))
+
+
 @pytest.mark.parametrize("asked", USUAL, ids=["p50", "p95"])
 @pytest.mark.parametrize("compare", [drawn_pairs, drawn_earlier])
-def test_the_same_build_is_hardly_ever_called_slower(times, asked, compare):
-    alarms, _, _ = shares(times, asked, compare, MANY)
+def test_the_same_build_is_hardly_ever_called_slower(found, asked, compare):
+    alarms, _, _ = found(asked, compare)
     assert alarms <= 0.05
 
 
 @pytest.mark.parametrize("compare", [drawn_pairs, drawn_earlier])
-def test_a_build_that_is_slower_by_30_percent_is_found(times, compare):
-    _, power, _ = shares(times, P50, compare, MANY)
+def test_a_build_that_is_slower_by_30_percent_is_found(found, compare):
+    _, power, _ = found(P50, compare)
     assert power >= 0.90
 
 
