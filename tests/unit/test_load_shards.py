@@ -145,5 +145,5 @@ def test_who_is_told_to_stop_still_gives_what_was_measured():
 def test_a_shard_that_does_not_end_is_told_of():
     told = []
     with pytest.raises(Inconclusive, match=r"shard 1 of 2 \(w1\) does not come to an end"):
-        shards._measured(There((seat(1), seat(2, "done"))), 0.05, lambda one: told.append(one) or True)
+        shards._measured(There((seat(1), seat(2, "done"))), 0.3, lambda one: told.append(one) or True)
     assert told
