@@ -9,14 +9,14 @@ from wedsync_db.load.criteria import LIVE_PERCENT, STEADY_SECONDS, Criterion
 from wedsync_db.load.histogram import Histogram
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import placed
-from wedsync_db.load.summary import Cell, Summary
+from wedsync_db.load.summary import Cell, Generator, Summary
 
 LATE_SHARE = 0.10  # of the tightest limit: how late the generator may itself be
 LATE_WAKING_MS = 5.0
 MOST_CPU = 0.70  # of a core: a thread that has to wait for the interpreter measures its own waiting
 _SLOW_MS = 1000.0
 
-_TIMES: Mapping[str, Callable[[Cell], Histogram]] = {
+TIMES: Mapping[str, Callable[[Cell], Histogram]] = {
     "response_ms": lambda cell: cell.response,
     "service_ms": lambda cell: cell.service,
     "queue_ms": lambda cell: cell.queue,
@@ -37,7 +37,7 @@ def value_of(criterion: Criterion, scenario: Scenario, run: Summary) -> float | 
     cell = run.chosen(judged_phases(scenario, criterion.phase), criterion.script)
     if criterion.metric == "pool_util":
         return utilisation(criterion, scenario, cell)
-    if criterion.metric in _TIMES:
+    if criterion.metric in TIMES:
         return _time(criterion, scenario, run, cell)
     counted = _COUNTS[criterion.metric](cell)
     if not cell.arrivals:
@@ -99,13 +99,15 @@ _OF_THE_RUN: Mapping[str, Callable[[Criterion, Scenario, Summary], float | None]
 def doubts(criteria: Sequence[Criterion], run: Summary) -> tuple[str, ...]:
     """Why this run says nothing about the database: the generator was slow, or not all was sent or seen."""
     found, was = [*run.problems, *(run.observed.doubts() if run.observed else ())], run.generator
-    lowest = tightest(criteria)
-    late, woken = was.late.percentile(99), was.woken.percentile(99)
-    if late is not None and lowest is not None and late > LATE_SHARE * lowest:
-        found.append(f"the generator was {late:.1f} ms late (p99), over a tenth of the tightest limit, {lowest:g} ms")
-    if woken is not None and woken > LATE_WAKING_MS:
-        found.append(f"the generator's processes were woken {woken:.1f} ms late (p99): the machine is too busy")
-    if was.cores > MOST_CPU:
+    seen, beyond = seen_of(was), beyond_limits(criteria, was)
+    if "late" in beyond:
+        lowest = tightest(criteria)
+        found.append(
+            f"the generator was {seen['late']:.1f} ms late (p99), over a tenth of the tightest limit, {lowest:g} ms"
+        )
+    if "woken" in beyond:
+        found.append(f"the generator's processes were woken {seen['woken']:.1f} ms late (p99): the machine is too busy")
+    if "cores" in beyond:
         found.append(f"the generator used {was.cores:.0%} of its cores: it cannot send at this rate")
     arrivals = sum(cell.arrivals for cell in run.cells.values())
     if abs(arrivals - was.planned) > 4 * math.sqrt(was.planned):
@@ -113,13 +115,30 @@ def doubts(criteria: Sequence[Criterion], run: Summary) -> tuple[str, ...]:
     return tuple(found)
 
 
+def seen_of(was: Generator) -> Mapping[str, float | None]:
+    """How late it sent and was woken (99th percentile, milliseconds), and the share of its cores in use."""
+    return {"late": was.late.percentile(99), "woken": was.woken.percentile(99), "cores": was.cores}
+
+
+def limits_of(criteria: Sequence[Criterion]) -> Mapping[str, float]:
+    """What of this it may come to; without a limit for a time, any lateness."""
+    lowest = tightest(criteria)
+    return {"late": math.inf if lowest is None else LATE_SHARE * lowest, "woken": LATE_WAKING_MS, "cores": MOST_CPU}
+
+
+def beyond_limits(criteria: Sequence[Criterion], was: Generator) -> frozenset[str]:
+    """Which of this is beyond its limit."""
+    most, seen = limits_of(criteria), seen_of(was)
+    return frozenset(name for name, value in seen.items() if value is not None and value > most[name])
+
+
 def tightest(criteria: Sequence[Criterion]) -> float | None:
     """The lowest limit for a time, in milliseconds; None where there is none."""
-    return min((one.limit for one in criteria if one.metric in _TIMES and one.lower_is_better), default=None)
+    return min((one.limit for one in criteria if one.metric in TIMES and one.lower_is_better), default=None)
 
 
 def _time(criterion: Criterion, scenario: Scenario, run: Summary, cell: Cell) -> float | None:
-    of = _TIMES[criterion.metric]
+    of = TIMES[criterion.metric]
     if not criterion.window:
         return _aggregate(criterion, of(cell))
     worst = [_aggregate(criterion, one) for one in _windows(criterion, scenario, [of(one) for one in run.seconds])]

@@ -143,7 +143,7 @@ def require_disk(connection: psycopg.Connection, needed_mb: int, say: Callable[[
     """
     room, why = data_room(connection)
     if room is None:
-        say(f"room for {needed_mb:,} MB of rows is not checked: {why.partition(', and set')[0]}")
+        say(f"room for {needed_mb:,} MB of rows is not checked: {why}")
     elif room.free < needed_mb * _MIB:
         raise Refused(
             f"the server has {room.free // _MIB:,} MB free, the load test's rows need {needed_mb:,}",

@@ -20,7 +20,7 @@ from wedsync_db.monitor.judge import RUNBOOK, judge, not_asked, unknown, worst
 from wedsync_db.monitor.keys import used_up
 from wedsync_db.monitor.states import Checked, State
 from wedsync_db.monitor.thresholds import Threshold, limits
-from wedsync_db.postgres.disk import Room, data_room
+from wedsync_db.postgres.disk import ELSEWHERE, Room, data_room
 from wedsync_db.postgres.queries import query
 from wedsync_db.postgres.session import QUICK, Address, session
 
@@ -32,6 +32,7 @@ _BETWEEN_LOOKS_SECONDS = 0.4
 _LEAST_BLOCKS, _LEAST_TRANSACTIONS = 10_000, 100  # fewer say nothing about a ratio
 _LARGE_TABLE_BYTES = 1 << 30
 _SLOTS_SAY_SINCE = 170_000  # the server version from which on a slot says since when it is unused
+_NOT_HERE = f"{ELSEWHERE}, and set health.disk_free off"
 _SESSIONS_HIDDEN = "{} sessions do not show what they do: grant pg_read_all_stats to this role"
 _SAYS_NOTHING = "the server does not say (SQLSTATE {})"
 _SILENT = {
@@ -169,7 +170,7 @@ def _checks(
             if hidden and name in _OF_SESSIONS:
                 yield unknown(name, chosen[name], _SESSIONS_HIDDEN.format(hidden))
     if "disk_free" in chosen:
-        yield _disk(chosen["disk_free"], room, no_room)
+        yield _disk(chosen["disk_free"], room, no_room if no_room != ELSEWHERE else _NOT_HERE)
     if before is None:
         time.sleep(max(0.0, _BETWEEN_LOOKS_SECONDS - (time.monotonic() - looked)))
     later = _counted(connection) if earlier else None

@@ -9,6 +9,8 @@ import psycopg
 
 from wedsync_db.postgres.queries import query
 
+ELSEWHERE = "the server is elsewhere: watch its disk there"
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
@@ -21,7 +23,7 @@ class Room:
 def data_room(connection: psycopg.Connection) -> tuple[Room | None, str]:
     """The room there is, or None and why that is not known."""
     if not connection.info.host.startswith("/"):
-        return None, "the server is elsewhere: watch its disk there, and set health.disk_free off"
+        return None, ELSEWHERE
     row = connection.execute(query("health", "data_folder"), {}).fetchone()
     if not row or not row[0]:
         return None, "this role is not told where the data is: grant pg_read_all_settings to it"

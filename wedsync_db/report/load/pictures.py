@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from wedsync_db.load.criteria import Criterion
-from wedsync_db.load.histogram import Histogram
+from wedsync_db.load.measure import TIMES
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.schedule import placed
@@ -49,7 +49,7 @@ def of_run(test: LoadTest, run: Summary) -> tuple[Plot, ...]:
         _arrivals(scenario, steps),
         _response(scenario, run, steps),
         _queue(scenario, steps),
-        *([_connect(scenario, steps)] if scenario.connect == "each" else []),
+        *([_waited(scenario, "connect", steps)] if scenario.connect == "each" else []),
         _pool(scenario, steps),
         _bad_ends(scenario, steps),
         _heat(scenario, run),
@@ -136,39 +136,37 @@ def _arrivals(scenario: Scenario, steps: Steps) -> Plot:
 
 
 def _response(scenario: Scenario, run: Summary, steps: Steps) -> Plot:
+    plot = _waited(scenario, "response", steps)
+    return replace(plot, notes=(*plot.notes, *drift(scenario, run)))
+
+
+def _waited(scenario: Scenario, key: str, steps: Steps) -> Plot:
+    """Three percentiles of a time, and what is asked of it."""
+    metric = f"{key}_ms"
     layers = [
-        Layer(_percent_label(percent), colour, steps.percentiles(_response_of, percent), look=look)
+        Layer(_percent_label(percent), colour, steps.percentiles(TIMES[metric], percent), look=look)
         for percent, colour, look in _LINES
     ]
     asked = [
-        one
-        for one in scenario.criteria
-        if one.metric == "response_ms" and one.percent and not one.script and not one.window
+        one for one in scenario.criteria if one.metric == metric and one.percent and not one.script and not one.window
     ]
-    plot = over_time(scenario, "response", "milliseconds", steps, *layers)
-    return replace(plot, limits=_limits(scenario, asked), notes=(*plot.notes, *drift(scenario, run)))
-
-
-def _connect(scenario: Scenario, steps: Steps) -> Plot:
-    layers = [
-        Layer(_percent_label(percent), colour, steps.percentiles(_connect_of, percent), look=look)
-        for percent, colour, look in _LINES
-    ]
-    asked = [one for one in scenario.criteria if one.metric == "connect_ms" and one.percent and not one.window]
-    return replace(over_time(scenario, "connect", "milliseconds", steps, *layers), limits=_limits(scenario, asked))
+    return replace(over_time(scenario, key, "milliseconds", steps, *layers), limits=_limits(scenario, asked))
 
 
 def _queue(scenario: Scenario, steps: Steps) -> Plot:
+    service, response, queue = (
+        steps.percentiles(TIMES[name], 95) for name in ("service_ms", "response_ms", "queue_ms")
+    )
     plot = over_time(
         scenario,
         "queue",
         "milliseconds",
         steps,
-        Layer("in the database (service)", "c3", steps.percentiles(_service_of, 95)),
-        Layer("before it was sent", "c5", steps.percentiles(_response_of, 95), "between"),
-        Layer("both (response)", "c1", steps.percentiles(_response_of, 95), look="7 2"),
+        Layer("in the database (service)", "c3", service),
+        Layer("before it was sent", "c5", response, "between"),
+        Layer("both (response)", "c1", response, look="7 2"),
     )
-    waited = tuple(one or None for one in steps.percentiles(_queue_of, 95))
+    waited = tuple(one or None for one in queue)
     if any(waited):
         plot = replace(plot, layers=(*plot.layers, Layer("wait for a connection (queue)", "c2", waited, look="2 2")))
     notes = {_NO_QUEUE: not any(waited), _POOLED: scenario.connections == "pgbouncer"}
@@ -235,21 +233,5 @@ def _percent_label(percent: float) -> str:
     return percentile(percent).replace(" percentile", "")
 
 
-def _response_of(cell: Cell) -> Histogram:
-    return cell.response
-
-
-def _service_of(cell: Cell) -> Histogram:
-    return cell.service
-
-
-def _queue_of(cell: Cell) -> Histogram:
-    return cell.queue
-
-
 def _count_of(state: str) -> Callable[[Cell], int]:
     return lambda cell: cell.errors.get(state, 0)
-
-
-def _connect_of(cell: Cell) -> Histogram:
-    return cell.connect

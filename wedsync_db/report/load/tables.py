@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from wedsync_db.load.measure import LATE_SHARE, LATE_WAKING_MS, MOST_CPU, tightest
+from wedsync_db.load.measure import beyond_limits, limits_of, seen_of
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.summary import Cell, Summary
 from wedsync_db.load.verdict import Comparison, Judged
@@ -129,25 +129,22 @@ def health(test: LoadTest) -> list[Health]:
 
 
 def _most(test: LoadTest) -> Health:
-    lowest = tightest(test.scenario.criteria)
-    late = f"less than {milliseconds(LATE_SHARE * lowest)}" if lowest else "–"
-    return Health("allowed", late, f"less than {milliseconds(LATE_WAKING_MS)}", f"less than {percent(MOST_CPU)}", "–")
+    late, woken, cores = limits_of(test.scenario.criteria).values()
+    least = "–" if math.isinf(late) else f"less than {milliseconds(late)}"
+    return Health("allowed", least, f"less than {milliseconds(woken)}", f"less than {percent(cores)}", "–")
 
 
 def _healths(test: LoadTest) -> Iterator[Health]:
-    lowest = tightest(test.scenario.criteria)
-    most = {"late": LATE_SHARE * lowest if lowest else math.inf, "woken": LATE_WAKING_MS, "cores": MOST_CPU}
     for number, run in enumerate(test.runs, 1):
-        was = run.generator
-        found = {"late": was.late.percentile(99), "woken": was.woken.percentile(99), "cores": was.cores}
+        was, seen = run.generator, seen_of(run.generator)
         sent = sum(cell.arrivals for cell in run.cells.values())
         yield Health(
             f"run {number}",
-            milliseconds(found["late"]),
-            milliseconds(found["woken"]),
+            milliseconds(seen["late"]),
+            milliseconds(seen["woken"]),
             f"{percent(was.cores)} of {was.processes}",
             f"{sent:,} of {was.planned:,.0f}",
-            frozenset(name for name, value in found.items() if value is not None and value > most[name]),
+            beyond_limits(test.scenario.criteria, was),
         )
 
 
