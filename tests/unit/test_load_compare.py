@@ -77,7 +77,7 @@ def test_pairs_are_run_in_turn_with_the_same_seed():
         calls.append((where, number))
         return Run(summed(service=took((13 if where == "after" else 10) + number / 1000)))
 
-    found, result = in_turn(asking(), "after", "before", run, "before 0002", lambda _: None)
+    found, result = in_turn(asking(), "after", "before", run, "0002", lambda _: None)
     assert calls[:4] == [("before", 0), ("after", 0), ("after", 1), ("before", 1)]
     assert (len(found), len(calls), result.verdict) == (PAIRS, 2 * PAIRS, Verdict.FAIL)
     assert result.comparison.found[0].ratio == pytest.approx(1.3, rel=0.01)
@@ -89,7 +89,7 @@ def test_pairs_that_cannot_tell_are_followed_by_more():
     def run(where, _):
         return Run(summed(service=took(10 * np.exp(noise.normal(0, 0.5)))))
 
-    found, result = in_turn(asking(), "after", "before", run, "before 0002", lambda _: None)
+    found, result = in_turn(asking(), "after", "before", run, "0002", lambda _: None)
     assert (len(found), result.verdict) == (MOST_PAIRS, Verdict.INCONCLUSIVE)
 
 
@@ -98,7 +98,7 @@ def test_a_doubt_about_the_runs_before_counts_too():
         bad = {"heartbeats": np.full(100, 20_000)} if where == "before" and number == 3 else {}
         return Run(summed(**bad))
 
-    _, result = in_turn(asking(), "after", "before", run, "before 0002", lambda _: None)
+    _, result = in_turn(asking(), "after", "before", run, "0002", lambda _: None)
     assert result.verdict is Verdict.INVALID
     assert result.doubts[0].startswith("run 4 before 0002: the generator's processes were woken")
 

@@ -6,13 +6,15 @@ import pytest
 
 from tests.support.load_runs import SCENARIO, measured, summed
 from tests.support.load_told import OBSERVED, SLOW, told
-from wedsync_db.load.compare import USUAL, against_earlier
+from wedsync_db.load.compare import USUAL, against_earlier, against_pairs
 from wedsync_db.load.criteria import read_criteria
 from wedsync_db.load.observed import NOT_SHOWN, Observed, Second
 from wedsync_db.load.schedule import Phase
 from wedsync_db.report.load.cause import causes
+from wedsync_db.report.load.page import load_html
 from wedsync_db.report.load.pictures import against
 from wedsync_db.report.load.server import of_server, server_facts
+from wedsync_db.report.load.setup import repro
 from wedsync_db.report.load.tables import compared as compared_rows
 from wedsync_db.report.load.told import advice, headline, reasons
 
@@ -93,3 +95,13 @@ def test_comparisons_in_two_phases_can_be_told_apart():
         f"95th percentile of the response in the phase {phase}" for phase in ("before", "spike")
     ]
     assert len({row.label for row in against(test).rows}) == 4
+
+
+def test_pairs_are_said_to_be_pairs_and_can_be_made_again():
+    runs = [summed(service=measured().service * n) for n in (2, 3, 4)]
+    paired = told(*runs, comparison=against_pairs(SLOW, runs, runs, "0002_two"))
+    earlier = told(*runs, comparison=against_earlier(SLOW, runs, runs, "3 runs of earlier tests"))
+    assert "the change is the middle of what such two differ by" in load_html(paired)
+    assert "such two" not in load_html(earlier)
+    assert repro(paired).endswith("--before 0002_two")
+    assert "--before" not in repro(earlier)

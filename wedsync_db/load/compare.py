@@ -25,10 +25,12 @@ USUAL = (
 )
 
 
-def against_pairs(scenario: Scenario, after: Sequence[Summary], before: Sequence[Summary], what: str) -> Comparison:
-    """Runs that were made in turn with others, a pair after the other."""
+def against_pairs(
+    scenario: Scenario, after: Sequence[Summary], before: Sequence[Summary], migration: str
+) -> Comparison:
+    """Runs that were made in turn with others, a pair after the other; the others without this migration."""
     found = [compared_pairs(one, *_values(scenario, one, after, before)) for one in scenario.comparisons or USUAL]
-    return Comparison(what, tuple(found))
+    return Comparison(f"before {migration}", tuple(found), before=migration)
 
 
 def against_earlier(scenario: Scenario, runs: Sequence[Summary], earlier: Sequence[Summary], what: str) -> Comparison:

@@ -65,19 +65,21 @@ def _more_may_tell(result: Result) -> bool:
 
 
 def in_turn(
-    scenario: Scenario, after: Address, before: Address, run: RunOnce, what: str, say: Callable[[str], None]
+    scenario: Scenario, after: Address, before: Address, run: RunOnce, migration: str, say: Callable[[str], None]
 ) -> tuple[tuple[Summary, ...], Result]:
     """Pairs of runs with the same seed, now the one first and now the other: what drifts on the machine hits both.
 
-    More of them while they cannot tell; a pair with a run that had to be ended is the last.
+    More of them while they cannot tell; a pair with a run that had to be ended is the last. `migration` is what only
+    the one has.
     """
+    what = f"before {migration}"
     later: list[Summary] = []
     earlier: list[Summary] = []
     while True:
         ended = _pair([(before, earlier, what), (after, later, "after")], run, say)
         if len(later) < PAIRS and not ended:
             continue
-        comparison = against_pairs(scenario, later, earlier, what)
+        comparison = against_pairs(scenario, later, earlier, migration)
         asked = scenario.criteria
         doubtful = [f"run {n} {what}: {doubt}" for n, one in enumerate(earlier, 1) for doubt in doubts(asked, one)]
         result = judged(scenario, later, comparison, ended, doubtful)

@@ -119,8 +119,8 @@ def load_test(  # noqa: PLR0913 what a test is made of
                 compare = with_earlier(scenario, plan.pending, lambda: baseline(place.fingerprint))
                 runs, result = repeat(scenario, place.newest, run, compare, say)
             else:
-                what = f"before {plan.pending[len(older)].id}"
-                runs, result = in_turn(scenario, place.newest, place.older, run, what, say)
+                migration = plan.pending[len(older)].id
+                runs, result = in_turn(scenario, place.newest, place.older, run, migration, say)
     return LoadTest(
         environment=environment.name,
         scenario=scenario,

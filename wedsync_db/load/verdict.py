@@ -55,12 +55,16 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Runs against others. `differing`: the migrations that only one of the two had."""
+    """Runs against others. `differing`: the migrations that only one of the two had.
+
+    `before` is the migration without which the others ran, each in turn with one of ours; "" for earlier tests.
+    """
 
     with_what: str
     found: tuple[Compared, ...]
     differing: tuple[str, ...] = ()
     decides: bool = True  # else it is only shown: the scenario asks for none
+    before: str = ""
 
     @property
     def verdict(self) -> Verdict:

@@ -54,7 +54,7 @@ def repro(test: LoadTest) -> str:
     scenario = test.scenario
     name = scenario.name if scenario.name in shipped() else f"{scenario.name}.toml"
     given = [name, "--pool", str(scenario.pool), "--repeats", str(scenario.repeats), "--seed", str(test.seed)]
-    compared = test.comparison.with_what.partition("before ")[2] if test.comparison else ""
+    compared = test.comparison.before if test.comparison else ""
     chosen = {"--engine": test.engine if test.engine != "threads" else "", "--copy": test.backup, "--before": compared}
     given += [word for option, chosen_ in chosen.items() if chosen_ for word in (option, chosen_)]
     given += ["--calibrate"] if test.calibration else []
