@@ -7,29 +7,27 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
+from bench.load import ROWS, scenario, server
 from wedsync_db.load.bouncer import bouncer
 from wedsync_db.load.connecting import connections
-from wedsync_db.load.criteria import read_criteria
 from wedsync_db.load.engine import Measured, run
 from wedsync_db.load.handles import raise_handles
 from wedsync_db.load.scenario import Scenario
-from wedsync_db.load.schedule import Phase
 from wedsync_db.load.scripts import Draw, Script
-from wedsync_db.postgres.cluster import scratch
 from wedsync_db.postgres.session import Address, session
 
 RATE, STORM, SECONDS, ROUNDS, CLIENTS = 1000, 100, 5, 3, 5000
-_ROWS = 100_000
 _PASSWORD = "for the bench only"
-_READ = Script("read", 1, "select id, v from public.items where id = (1 + :n)::integer;", {"n": Draw(0, _ROWS - 1)})
+_READ = Script("read", 1, "select id, v from public.items where id = (1 + :n)::integer;", {"n": Draw(0, ROWS - 1)})
 
 
 def measure() -> str:
@@ -78,31 +76,24 @@ _EACH = {
 }
 
 
-def _scenario(rate: float, **ways: object) -> Scenario:
-    phases = (Phase("steady", SECONDS, rate, rate),)
-    criteria = read_criteria({"response_ms": ["p(95)<1000"]}, scripts=("read",), phases=("steady",)).criteria
-    plain = Scenario("bench", "bench", "", "", "", (_READ,), phases, criteria, CLIENTS, 100, 20)
-    return replace(plain, **ways)  # type: ignore[arg-type]  # of several types
+def _scenario(rate: float, **ways: Any) -> Scenario:
+    return replace(scenario(rate, SECONDS), scripts=(_READ,), **ways)
 
 
 @contextmanager
 def _server(folder: Path) -> Iterator[Address]:
-    folder.chmod(0o711)
-    with scratch(18, folder, {"max_connections": "150"}) as cluster, session(cluster.address(), "bench") as connection:
-        connection.execute(
-            f"create table public.items as select n::integer as id, n as v from generate_series(1, {_ROWS}) n"
-        )
-        connection.execute("alter table public.items add primary key (id)")
-        connection.execute("vacuum analyze public.items")
-        connection.execute(f"create role bench login password '{_PASSWORD}'; grant select on public.items to bench")
-        yield replace(cluster.address(), user="bench", password=_PASSWORD)
+    """The table's server, as an ordinary role whose password is checked."""
+    with server(folder) as address:
+        with session(address, "bench") as connection:
+            connection.execute(f"create role bench login password '{_PASSWORD}'; grant select on public.items to bench")
+        yield replace(address, user="bench", password=_PASSWORD)
 
 
 def _in_turn(scenarios: dict[str, Scenario], address: Address) -> dict[str, list[Measured]]:
     found: dict[str, list[Measured]] = {name: [] for name in scenarios}
     for number in range(ROUNDS):
-        for name, scenario in scenarios.items():
-            found[name].append(run(scenario, address, seed=number))
+        for name, one in scenarios.items():
+            found[name].append(run(one, address, seed=number))
     return found
 
 
@@ -116,7 +107,7 @@ def _connect(measured: Measured) -> np.ndarray:
     return measured.connect
 
 
-def _percentiles(runs: list[Measured], times) -> str:  # type: ignore[no-untyped-def]  # one of the two above
+def _percentiles(runs: list[Measured], times: Callable[[Measured], np.ndarray]) -> str:
     both = [float(np.median([np.percentile(times(one), percent) for one in runs])) / 1000 for percent in (50, 95)]
     return f"{both[0]:.2f} / {both[1]:.2f}"
 

@@ -36,11 +36,11 @@ RATES = (500, 1000, 2000, 3000, 6000)
 SECONDS, POOL, ROUNDS = 5, 20, 3
 SAMPLED, SAMPLED_SECONDS = 100, 10
 STALL_RATE, STALL_SECONDS, STALL_RUN = 500, 2.0, 10
-_ROWS, _USERS = 100_000, 5000
+ROWS, _USERS = 100_000, 5000
 _SIGN_IN = "select set_config('app.user', :user::text, true)"
 _READ = "select id, v from public.items where id = (1 + :n)::integer"
-_SCRIPT = Script("read", 1, f"{_SIGN_IN};\n{_READ};", {"n": Draw(0, _ROWS - 1)})
-_DRAWN = f"\\set user random(0, {_USERS - 1})\n\\set n random(0, {_ROWS - 1})\n"
+_SCRIPT = Script("read", 1, f"{_SIGN_IN};\n{_READ};", {"n": Draw(0, ROWS - 1)})
+_DRAWN = f"\\set user random(0, {_USERS - 1})\n\\set n random(0, {ROWS - 1})\n"
 _PGBENCH = f"{_DRAWN}begin;\n{_SIGN_IN};\n{_READ};\ncommit;\n"  # as pgbench's own scripts are: four messages
 _ONE_MESSAGE = f"{_DRAWN}{_SIGN_IN}\\;\n{_READ};\n"
 
@@ -57,7 +57,7 @@ class Found:
 
 
 def measure() -> str:
-    with TemporaryDirectory(prefix="wedsync-bench-") as folder, _server(Path(folder)) as address:
+    with TemporaryDirectory(prefix="wedsync-bench-") as folder, server(Path(folder)) as address:
         rates = {f"{rate:,}": _rate(rate, address, Path(folder)) for rate in RATES}
         rates["1,000, pgbench in one message, too"] = _rate(1000, address, Path(folder), _ONE_MESSAGE)
         stalled = _stalled(address, Path(folder))
@@ -89,20 +89,22 @@ def measure() -> str:
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[Address]:
+def server(folder: Path) -> Iterator[Address]:
+    """A server of 18 with a table to read by key, as its superuser; it ends with the block."""
     folder.chmod(0o711)
     with scratch(18, folder, {"max_connections": "150"}) as cluster:
         address = cluster.address()
         with session(address, "bench") as connection:
             connection.execute(
-                f"create table public.items as select n::integer as id, n as v from generate_series(1, {_ROWS}) n"
+                f"create table public.items as select n::integer as id, n as v from generate_series(1, {ROWS}) n"
             )
             connection.execute("alter table public.items add primary key (id)")
             connection.execute("vacuum analyze public.items")
         yield address
 
 
-def _scenario(rate: float, seconds: float) -> Scenario:
+def scenario(rate: float, seconds: float) -> Scenario:
+    """The transaction, so many times a second."""
     phases = (Phase("steady", seconds, rate, rate),)
     criteria = read_criteria({"response_ms": ["p(95)<1000"]}, scripts=("read",), phases=("steady",)).criteria
     return Scenario("bench", "bench", "", "", "", (_SCRIPT,), phases, criteria, _USERS, 100, POOL)
@@ -113,7 +115,7 @@ def _rate(rate: int, address: Address, folder: Path, script: str = _PGBENCH) -> 
     theirs, ours = [], []
     for number in range(ROUNDS):
         theirs.append(_pgbench(address, folder, ["--rate", str(rate), "-T", str(SECONDS)], script))
-        ours.append(_found(run(_scenario(rate, SECONDS), address, seed=number)))
+        ours.append(_found(run(scenario(rate, SECONDS), address, seed=number)))
     return _median(theirs), _median(ours)
 
 
@@ -175,7 +177,7 @@ def _stalled_once(address: Address, folder: Path, seed: int) -> dict[str, float]
     with _lock(address):
         rated = _pgbench(address, folder, ["--rate", str(STALL_RATE), *seconds])
     with _lock(address):
-        measured = run(_scenario(STALL_RATE, STALL_RUN), address, seed=seed)
+        measured = run(scenario(STALL_RATE, STALL_RUN), address, seed=seed)
     answered = measured.service[measured.service >= 0] / 1000
     return {
         "closed loop (pgbench without --rate): wrong": closed.p95,
