@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.case import Case, database, environ_of, may_create_databases, write_settings
-from tests.support.load_shards import arrived, expected, scenario_of
+from tests.support.load_shards import arrived, expected, scenario_of, write_scenario
 from tests.support.processes import with_environ
 from tests.support.served import Asked, until
 from wedsync_db.cli.serving import _QUIET
@@ -25,6 +26,7 @@ from wedsync_db.home import Home
 from wedsync_db.installation import CHECKOUT, Installation
 from wedsync_db.load.beside import load_database
 from wedsync_db.load.options import LOAD_POOL
+from wedsync_db.load.scenario import read_scenario
 from wedsync_db.load.schedule import schedule
 from wedsync_db.load.shards import run_in_shards
 from wedsync_db.load.summary import Summary
@@ -144,6 +146,24 @@ def test_two_shards_on_two_workers_are_one_load_test(machines):
     assert [ours.percentile(percent) for percent in (50, 95, 99)] == [times.percentile(p) for p in (50, 95, 99)]
     runs = machines.ended(before, "Completed", "Completed")
     assert [set(run["parameters"]) for run in runs] == [{"environment", "ticket", "number"}] * 2
+
+
+def test_two_shards_come_to_a_verdict(machines):
+    """From the command line to the report."""
+    case, before = machines.case, [run["id"] for run in machines.runs()]
+    scenario_of(case, 2.5)
+    path = write_scenario(case.folder, seconds=2.5, repeats=2)
+    coordinator = machines.process("-m", "flows", "load-test", "case", str(path), "--shards", "2", "--seed", "5")
+    assert coordinator.wait(200) in (0, 5), machines.said()  # 5 where this machine was too busy to tell
+    (report, *_) = sorted((case.installation.home.path / "reports").glob("load-case-arrivals-*.json"))
+    told = json.loads(report.read_text())
+    assert told["verdict"] in ("PASS", "INVALID")
+    whole = sum(expected(read_scenario(path), 5).values())
+    assert told["each_run"][0]["arrivals"] == whole
+    assert "--shards 2" in told["again"]
+    assert not [one for one in told["each_run"][0]["server"]["statements"] if "wedsync_load" in one["text"]]
+    machines.ended(before, *["Completed"] * 2 * len(told["each_run"]) * (1 if told["verdict"] == "PASS" else 2))
+    assert case.rows(_DATABASES) == []
 
 
 def test_shards_that_nobody_waits_for_any_more_are_called_off(machines):

@@ -244,6 +244,11 @@ def test_counted_statements_have_their_share_of_all_the_time():
     first, second = statements_of(growth, {5: "select  a\n from t", 7: "select b"})
     assert (first.text, first.share, first.calls, first.mean_ms) == ("select a from t", 0.6, 4, 1500.0)
     assert second.share == 0.2
+    board = {**growth.by_statement, 9: (4.0, 90.0, *[0.0] * 6)}
+    found = statements_of(
+        replace(growth, by_statement=board), {5: "a", 7: "b", 9: "select s.x from wedsync_load.shard as s"}
+    )
+    assert [(one.text, one.share) for one in found] == [("a", 0.6), ("b", 0.2)]
     assert statements_of(replace(growth, by_statement={OTHERS: (1.0, 1.0, *[0.0] * 6)}), {}) == ()
 
 

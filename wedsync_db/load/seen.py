@@ -16,6 +16,7 @@ TEXTS = 4  # of a group of sessions that are all alike: so many stand for all of
 _MOST_TEXTS = 1000
 _MANY = 0.05
 _REST = "others"
+_BOARD = "wedsync_load."  # the schema by which shards meet: see sql/load_shards.sql
 _NUMBER = re.compile(r"(?<![\w.$\"])\d[\d_]*(\.\d+)?(e[+-]?\d+)?\b", re.IGNORECASE)
 _COMMENT = re.compile(r"/\*…\*/")
 _ACTIVE = frozenset({"active", "fastpath function call"})
@@ -105,13 +106,17 @@ def seconds_of(
 
 
 def statements_of(growth: Growth, texts: Mapping[int, str]) -> tuple[Statement, ...]:
-    """The longest statements by what the server counted; empty where this role is shown none of them."""
-    total = math.fsum(values[1] for values in growth.by_statement.values())
-    if not total or not growth.by_statement.keys() - {OTHERS}:
+    """The longest statements by what the server counted; empty where this role is shown none of them.
+
+    What shards say to each other is not among them.
+    """
+    counted = {one: values for one, values in growth.by_statement.items() if _BOARD not in texts.get(one, "")}
+    total = math.fsum(values[1] for values in counted.values())
+    if not total or not counted.keys() - {OTHERS}:
         return ()
     return tuple(
         Statement(" ".join(texts[queryid].split()), seconds / total, round(calls), 1000 * seconds / calls)
-        for queryid, (calls, seconds, *_) in growth.by_statement.items()
+        for queryid, (calls, seconds, *_) in counted.items()
         if queryid in texts and calls
     )[:MOST_STATEMENTS]
 

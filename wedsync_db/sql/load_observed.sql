@@ -6,12 +6,13 @@ select d.oid::bigint from pg_catalog.pg_database as d where d.datname = %(name)s
 
 -- name: sessions
 -- Who of its sessions does something, or waits, and for what; of those alike, a few of their texts. Without a state: this
--- role is not shown what it does. Who belongs to nobody is a worker of the server itself.
+-- role is not shown what it does. Who belongs to nobody is a worker of the server itself; shards are not the load.
 select a.state, a.wait_event_type, a.wait_event, pg_catalog.count(*),
        coalesce((pg_catalog.array_agg(a.query) filter (where a.state = 'active'))[1:%(texts)s::integer], '{}')
 from pg_catalog.pg_stat_activity as a
 where a.datid = %(database)s::oid and a.usesysid is not null and a.state is distinct from 'idle'
   and a.application_name <> pg_catalog.current_setting('application_name')
+  and a.application_name not like 'wedsync-db/load-shard%%'
 group by 1, 2, 3
 
 -- name: counters
