@@ -20,7 +20,8 @@ SCENARIO = Scenario("own", "Own", "", "", "", (READ,), (Phase("steady", 4, 50, 5
 
 
 def end(db, name):
-    ended = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = %s"
+    mine = "datname = current_database() and application_name = %s"  # that of the new database may be ending just now
+    ended = f"select pg_terminate_backend(pid, 5000) from pg_stat_activity where {mine}"
     assert db.execute(ended, [f"wedsync-db/{name}"]).fetchall() == [(True,)]
 
 
@@ -41,17 +42,23 @@ def test_nobody_goes_on_who_could_not_hear_a_deployment_or_see_the_standbys(addr
     assert len(told) < 4
 
 
-def test_what_was_made_stays_for_whoever_has_the_target_next(cluster, address, db):
+@pytest.fixture
+def target(cluster, address):
+    """As its superuser; what a failing test leaves beside it is no other test's."""
     target = cluster.address(address.dbname)
+    yield target
+    sweep(target)
+
+
+def test_what_was_made_stays_for_whoever_has_the_target_next(target, db):
     with load_database(target, (), SCENARIO) as made:
         end(db, "load-test")
     assert sweep(target) == [made.dbname]
     assert sweep(target) == []
 
 
-def test_what_cannot_be_dropped_is_said(cluster, address, db, monkeypatch):
-    monkeypatch.setattr("wedsync_db.load.beside.drop", lambda connection, _: drop(connection, address.dbname))
-    target = cluster.address(address.dbname)
+def test_what_cannot_be_dropped_is_said(target, monkeypatch):
+    monkeypatch.setattr("wedsync_db.load.beside.drop", lambda connection, _: drop(connection, target.dbname))
     with pytest.raises(psycopg.errors.ObjectInUse), load_database(target, (), SCENARIO) as made:
         pass
     assert sweep(target) == [made.dbname]
