@@ -170,5 +170,5 @@ def test_what_up_starts_is_let_in_with_the_servers_password():
     assert served_runs.let_in(wanted | {"PREFECT_API_AUTH_STRING": "ops:geheim"}) == served_runs.let_in(wanted)
     assert served_runs.let_in({"PREFECT_API_AUTH_STRING": "ops:geheim"}) == {}
     with pytest.raises(UsageError, match="are not the same") as caught:
-        served_runs.let_in(wanted | {"PREFECT_API_AUTH_STRING": "ops:other"})
+        served_runs.let_in(wanted | {"PREFECT_API_AUTH_STRING": "ops:n0t-geheim"})
     assert "geheim" not in f"{caught.value.message}{caught.value.hint}"
