@@ -89,6 +89,12 @@ class Plateau:
         return {kind: many for kind, many in self.waits.items() if kind not in IDLE and many > 0}
 
     @property
+    def most_work(self) -> str | None:
+        """What those did most; None where nobody did anything, or what some of them did is not shown."""
+        work = self.at_work
+        return None if NOT_SHOWN in work else max(work, key=lambda kind: work[kind], default=None)
+
+    @property
     def cache_hit(self) -> float | None:
         """The share of blocks that were found in the server's own cache; None where none was asked for."""
         hit, read = self.grown["blocks_hit"], self.grown["blocks_read"]

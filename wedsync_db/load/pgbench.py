@@ -36,7 +36,7 @@ from wedsync_db.settings import SUPPORTED_MAJORS
 _THREADS = 2
 _POLL_SECONDS = 0.1
 _SPARE_SECONDS, _CONNECT_SECONDS = 1.5, 0.03  # a step, and each of its connections, may take so much longer
-_MOST_STEPS = 1000  # of a run
+_SEEDS_APART = 1000  # more than a run has steps
 _NEVER_BEGAN, _ABORTED = 1, 2  # pgbench's exit codes
 _PROGRESS = re.compile(rb"progress: ([\d.]+) s, ([\d.]+) tps.*?, (\d+) failed")
 
@@ -88,7 +88,7 @@ def run(
 
 def _step_seed(seed: int, step: int) -> int:
     """Of a step: no run's steps share one with those of the next run, whose seed is not far away."""
-    return _MOST_STEPS * seed + step
+    return _SEEDS_APART * seed + step
 
 
 def _cpu_seconds() -> float:

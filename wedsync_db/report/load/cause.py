@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from wedsync_db.load.criteria import Criterion
 from wedsync_db.load.measure import spans, utilisation
-from wedsync_db.load.observed import NOT_SHOWN
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.summary import Summary
 from wedsync_db.load.verdict import Verdict
@@ -66,11 +65,11 @@ def _waits(test: LoadTest, run: Summary, asked: Criterion) -> str:
     """What its sessions did most at that time."""
     if run.observed is None:
         return ""
-    known = run.observed.over(spans(test.scenario, asked.phase, run)).at_work
-    if not known or NOT_SHOWN in known:
+    found = run.observed.over(spans(test.scenario, asked.phase, run))
+    work, most = found.at_work, found.most_work
+    if most is None:
         return ""
-    most = max(known, key=lambda kind: known[kind])
-    return f", whose sessions spent {percent(known[most] / sum(known.values()))} of their time on {wait_words(most)}"
+    return f", whose sessions spent {percent(work[most] / sum(work.values()))} of their time on {wait_words(most)}"
 
 
 def _wrong(test: LoadTest, run: Summary, asked: Criterion) -> Iterator[str]:

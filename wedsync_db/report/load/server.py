@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import TypeVar
 
 from wedsync_db.load.measure import spans as measured_spans
-from wedsync_db.load.observed import COUNTERS, IDLE, NOT_SHOWN, Observed, Plateau, Second, type_of
+from wedsync_db.load.observed import COUNTERS, IDLE, Observed, Plateau, Second, type_of
 from wedsync_db.load.run import LoadTest
 from wedsync_db.load.scenario import Scenario
 from wedsync_db.load.summary import Summary
@@ -78,7 +78,7 @@ def _facts(found: Plateau) -> Iterator[Fact]:
     if found.cache_hit is not None:
         yield Fact("Found in the cache", percent(found.cache_hit), "the rest was read from disk, or the system's cache")
     if found.waits:
-        busy, most = sum(found.at_work.values()), _most_of(found)
+        busy, most = sum(found.at_work.values()), found.most_work
         yield Fact("Sessions at work", counted_short(round(busy, 1)), f"most of it {most}" if most else "")
     if found.lock_waits_max is not None:
         yield Fact("Waiting for a lock", counted_short(found.lock_waits_max), "sessions, at the worst moment")
@@ -93,12 +93,6 @@ def _facts(found: Plateau) -> Iterator[Fact]:
         yield Fact("Written ahead (WAL)", size(found.wal_by_transaction), "for each transaction")
     if found.grown["temp_bytes"]:
         yield Fact("Temporary files", size(found.grown["temp_bytes"]), "did not fit into work_mem")
-
-
-def _most_of(found: Plateau) -> str:
-    """What they did most; nothing where nobody is told what some of them did."""
-    known = {} if NOT_SHOWN in found.at_work else found.at_work
-    return max(known, key=lambda one: known[one], default="")
 
 
 def _waits(scenario: Scenario, seen: Observed) -> Plot:
@@ -120,7 +114,7 @@ def _locks(scenario: Scenario, seen: Observed) -> Plot:
     seconds = _inside(seen.seconds, scenario)
     most = tuple(float(one.most_lock_waits) if one.taken else None for one in seconds)
     if not any(most):
-        is_known = any(one.taken for one in seconds) and not any(NOT_SHOWN in one.waits for one in seconds)
+        is_known = seen.between(0.0, scenario.seconds).lock_waits_max is not None
         said = "None ever did." if is_known else "Not known: nobody saw what all of its sessions did."
         return replace(_over(scenario, "locks", "count", [], []), notes=(said,))
     layer = Layer("sessions waiting", "c4", most, "bars")
