@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -24,6 +23,7 @@ from tests.support.broken import (
 )
 from tests.support.case import NAMES, Case, database, environ_of, write_settings
 from tests.support.majors import every_major
+from tests.support.waiting import meanwhile
 from tests.support.writer import writing
 from wedsync_db.errors import WedsyncError
 from wedsync_db.installation import CHECKOUT, Installation
@@ -56,24 +56,16 @@ def base(case: Case, settings: str = "") -> None:
     assert deploy("case") is None
 
 
-@contextmanager
-def supervised(cluster: Cluster) -> Iterator[None]:
+def supervised(cluster: Cluster) -> AbstractContextManager[None]:
     """Start the server again whenever it is gone, as the operating system does."""
-    over = threading.Event()
 
-    def look_after() -> None:
-        while not over.wait(0.3):
+    def look_after(is_over: threading.Event) -> None:
+        while not is_over.wait(0.3):
             if not answering(cluster):
                 with suppress(WedsyncError):  # its orphaned processes are still there: next time
                     start(cluster)
 
-    supervisor = threading.Thread(target=look_after)
-    supervisor.start()
-    try:
-        yield
-    finally:
-        over.set()
-        supervisor.join()
+    return meanwhile(look_after)
 
 
 def lost(case: Case, acknowledged) -> list[int]:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -10,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.processes import children
+from tests.support.waiting import meanwhile
 from wedsync_db.load import pgbench
 from wedsync_db.load.criteria import read_criteria
 from wedsync_db.load.engines import RUNS
@@ -39,21 +39,17 @@ def tell(number):
 @contextmanager
 def stolen(share):
     """Whoever generates the load is stopped for this share of each fifth of a second."""
-    over = threading.Event()
 
-    def steal():
-        while not over.is_set():
+    def steal(is_over):
+        while not is_over.is_set():
             for number, seconds in ((signal.SIGSTOP, 0.2 * share), (signal.SIGCONT, 0.2 * (1 - share))):
                 tell(number)
                 time.sleep(seconds)
 
-    thread = threading.Thread(target=steal)
-    thread.start()
     try:
-        yield
+        with meanwhile(steal):
+            yield
     finally:
-        over.set()
-        thread.join()
         tell(signal.SIGCONT)
 
 

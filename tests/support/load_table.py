@@ -1,9 +1,6 @@
 """The table that load tests of tests read and write, and a server that stalls: somebody has it locked."""
 
-import threading
-from contextlib import contextmanager
-
-from tests.support.waiting import until
+from tests.support.waiting import meanwhile, until
 from wedsync_db.postgres.session import session
 
 TABLE = "create table t (id int primary key, v bigint); insert into t select n, 0 from generate_series(1, 8) n"
@@ -16,22 +13,14 @@ def sessions(connection):
     return connection.execute(_SESSIONS).fetchone()[0]
 
 
-@contextmanager
 def stalled(address, seconds):
     """The table is locked for so long, from the first arrival on: a session may be there long before the others."""
-    is_over = threading.Event()
 
-    def hold():
+    def hold(is_over):
         with session(address, "test") as connection:
             until(lambda: is_over.is_set() or connection.execute(_ARRIVED).fetchone() is not None)
             with connection.transaction():
                 connection.execute("lock table t")
                 is_over.wait(seconds)
 
-    thread = threading.Thread(target=hold)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        thread.join()
+    return meanwhile(hold)
